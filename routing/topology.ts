@@ -1,0 +1,76 @@
+/**
+ * The one immutable picture of destinations that everything else looks at.
+ *
+ * The control plane decides a new Topology from what the members say; data threads swap one pointer to it.
+ */
+
+/** `member_role` of performance_schema.replication_group_members; UNKNOWN while nobody has said. */
+export type MemberRole = 'PRIMARY' | 'SECONDARY' | 'UNKNOWN';
+
+/** `member_state` of performance_schema.replication_group_members; UNKNOWN while nobody has said. */
+export type MemberState = 'ONLINE' | 'RECOVERING' | 'OFFLINE' | 'ERROR' | 'UNREACHABLE' | 'UNKNOWN';
+
+/**
+ * What becomes of sessions that are open on a member.
+ * - `keep`: they stay. Doubt (a slow probe, a lost quorum) is no reason to end anything.
+ * - `drain`: they end at their next command boundary outside a transaction, within `drain.grace`.
+ * - `cut`: they end at once: the member is gone.
+ */
+export type SessionFate = 'keep' | 'drain' | 'cut';
+
+/** Where a member is dialled: always an IP address, resolved by the control plane. */
+export type DialAddress = { readonly host: string; readonly port: number };
+
+/** A destination as the cluster reports it, with what the router concluded for it. */
+export type Member = {
+  /** `server_uuid`; empty while the member has never answered and no view has named it. */
+  readonly id: string;
+  /** "host:port" as configured or as the group reports it: the name in logs, metrics and the API. */
+  readonly address: string;
+  /** Null while the name has not resolved: then the member is never a candidate. */
+  readonly dial: DialAddress | null;
+  readonly role: MemberRole;
+  readonly state: MemberState;
+  /** True only for a confirmed, writable primary of a group with quorum. */
+  readonly acceptsWrites: boolean;
+  readonly acceptsReads: boolean;
+  /** Fate of the sessions opened through a route of role `primary`. */
+  readonly primarySessions: SessionFate;
+  /** Fate of the sessions opened through any other route. */
+  readonly secondarySessions: SessionFate;
+  /** `@@version`, empty while unknown. */
+  readonly version: string;
+  /** Why the member is not offered, or what is odd about it; empty when all is well. For people. */
+  readonly reason: string;
+  /** Index of the member's block of counters, 0 to MAX_MEMBER_SLOTS - 1, or -1 when all blocks are taken. */
+  readonly slot: number;
+};
+
+export type TopologyMode = 'single-primary' | 'multi-primary' | 'unknown';
+
+export type Topology = {
+  /** Rises by one with every published change; 0 is the empty topology before the first decision. */
+  readonly version: number;
+  /** `group_replication_group_name`, or null while unknown or where there is no group. */
+  readonly groupName: string | null;
+  readonly mode: TopologyMode;
+  /** True when some member is ONLINE in a view that has quorum. */
+  readonly hasQuorum: boolean;
+  /** Address of the member that RW goes to first, or null when no write may be sent anywhere. */
+  readonly primary: string | null;
+  /** In a stable order: seeds first, as configured, then discovered members by address. */
+  readonly members: readonly Member[];
+  /** Conditions an operator must hear of, in words; empty when all is well. */
+  readonly alarms: readonly string[];
+};
+
+/** What the router knows before it has asked anyone. */
+export const EMPTY_TOPOLOGY: Topology = {
+  version: 0,
+  groupName: null,
+  mode: 'unknown',
+  hasQuorum: false,
+  primary: null,
+  members: [],
+  alarms: [],
+};

@@ -1,0 +1,109 @@
+/**
+ * The readonly result of reading every source of configuration (file, environment, flags).
+ *
+ * Durations are in milliseconds and end in `Ms`; sizes are in bytes. The keys an operator writes, their defaults and
+ * ranges are in schema.ts, which is the only place that makes a Config.
+ */
+
+export type TopologyKind =
+  | 'auto'
+  | 'group-replication'
+  | 'innodb-cluster'
+  | 'replicaset'
+  | 'async'
+  | 'galera'
+  | 'aurora'
+  | 'static';
+
+/** A place to start looking for members. */
+export type Seed = { readonly kind: 'address'; readonly host: string; readonly port: number };
+
+/** An address to bind. */
+export type Listen = { readonly host: string; readonly port: number };
+
+export type RouteRole = 'primary' | 'secondary' | 'primary-and-secondary';
+
+/** MySQL Router's own names. */
+export type StrategyName = 'first-available' | 'round-robin' | 'round-robin-with-fallback' | 'next-available';
+
+export type RouteConfig = {
+  readonly name: string;
+  readonly listen: Listen;
+  readonly role: RouteRole;
+  readonly strategy: StrategyName;
+  /** Sessions open at once through this route; 0 means no limit of its own. */
+  readonly maxConnections: number;
+};
+
+export type ClusterConfig = {
+  readonly topology: TopologyKind;
+  readonly seeds: readonly Seed[];
+  readonly user: string;
+  /** Empty when the monitoring account has no password. Never logged. */
+  readonly password: string;
+};
+
+export type RelayMode = 'auto' | 'fast' | 'portable';
+
+export type Config = {
+  readonly cluster: ClusterConfig;
+  readonly routes: readonly RouteConfig[];
+  readonly admin: { readonly listen: Listen };
+  /** Number of data threads, already resolved from `auto`. */
+  readonly threads: number;
+  readonly probe: {
+    /** Time between two probes of one member. */
+    readonly intervalMs: number;
+    /** Time between two probes while anything is in doubt. */
+    readonly doubtIntervalMs: number;
+    /** Deadline of one probe. */
+    readonly timeoutMs: number;
+    /** How long a member's own confirmation stands while later probes have not been answered. */
+    readonly confirmationTtlMs: number;
+  };
+  readonly dial: {
+    /** Deadline for the TCP connect to one destination. */
+    readonly connectTimeoutMs: number;
+    /** Deadline for the server's initial handshake after the TCP connect. */
+    readonly handshakeTimeoutMs: number;
+  };
+  readonly hold: {
+    /** How long a client waits for a destination. */
+    readonly timeoutMs: number;
+    /** Sessions that may wait at once, over all routes. */
+    readonly maxSessions: number;
+  };
+  readonly drain: {
+    /** How long a session may take to reach a command boundary once it has to end. */
+    readonly graceMs: number;
+    /** After SIGTERM: not ready, but still accepting, for this long. */
+    readonly delayMs: number;
+    /** After SIGTERM: everything that is still open is closed after this long. */
+    readonly timeoutMs: number;
+  };
+  readonly limits: {
+    /** Sessions open at once over all routes; 0 means no limit. */
+    readonly maxConnections: number;
+    /** Sessions open at once from one client address; 0 means no limit. */
+    readonly maxConnectionsPerClient: number;
+    /** How long a client may take from the server's initial handshake to the end of its authentication. */
+    readonly clientHandshakeTimeoutMs: number;
+    /** A session without traffic in either direction ends after this long; 0 means never. */
+    readonly idleTimeoutMs: number;
+    /** Largest HandshakeResponse41 accepted from a client that is not authenticated. */
+    readonly maxHandshakeBytes: number;
+    /** What one direction of one session may have waiting for a slow peer before its source is no longer read. */
+    readonly writeQueueBytes: number;
+  };
+  readonly quarantine: { readonly threshold: number; readonly intervalMs: number };
+  /** What may be served by a member whose group has lost its quorum. */
+  readonly quorumLoss: 'none' | 'read' | 'all';
+  /** Whether RO sessions end when their member is promoted. */
+  readonly closeRoOnPromotion: boolean;
+  readonly relay: { readonly mode: RelayMode; readonly bufferBytes: number; readonly tracking: boolean };
+  readonly readiness: 'any' | 'all' | 'primary';
+  readonly log: {
+    readonly level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace';
+    readonly format: 'auto' | 'json' | 'pretty';
+  };
+};

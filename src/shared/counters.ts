@@ -1,0 +1,228 @@
+/**
+ * Counters of the data plane, in one SharedArrayBuffer.
+ *
+ * Each data thread owns one block and is its only writer, so a count is a plain addition; the main thread adds the
+ * blocks up when it is scraped. A reading may be a few events old, never torn: every cell is one aligned 64-bit float,
+ * exact up to 2^53. The blocks are sized once: routes and members get an index in them, unknown names never make them grow.
+ *
+ *   header | thread 0: process cells, errors by number, routes, members | thread 1: …
+ */
+
+/** Routes that can have counters of their own. */
+export const MAX_ROUTES = 32;
+/** Members that can have counters of their own; more are served and counted together in the last block. */
+export const MAX_MEMBER_SLOTS = 256;
+
+/** Why a session ended: one reason for each. */
+export const END_REASONS = [
+  'client_closed',
+  'client_error',
+  'client_quit',
+  'server_closed',
+  'server_error',
+  'server_refused',
+  'member_gone',
+  'member_demoted',
+  'member_promoted',
+  'idle_timeout',
+  'max_session_age',
+  'shutdown',
+  'protocol_error',
+  'handshake_timeout',
+  'no_destination',
+  'limit',
+  'internal_error',
+] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+/** Why a client was refused by the router itself. */
+export const REFUSAL_REASONS = [
+  'route_limit',
+  'total_limit',
+  'client_limit',
+  'hold_full',
+  'no_destination',
+  'bad_handshake',
+  'out_of_order',
+  'handshake_timeout',
+  'draining',
+] as const;
+export type RefusalReason = (typeof REFUSAL_REASONS)[number];
+
+/** How an attempt to reach a member ended. */
+export const DIAL_RESULTS = [
+  'ok',
+  'refused',
+  'timeout',
+  'no_handshake',
+  'error_packet',
+  'error',
+  'abandoned',
+] as const;
+export type DialResult = (typeof DIAL_RESULTS)[number];
+
+/** Upper bounds of the latency buckets, in seconds; a last bucket takes the rest. */
+export const LATENCY_BOUNDS_SECONDS = [
+  0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60,
+] as const;
+
+/** Cells of one histogram: one per bound, one for the rest, and the sum in seconds. */
+export const HISTOGRAM_CELLS = LATENCY_BOUNDS_SECONDS.length + 2;
+
+/** Commands counted by kind: COM_* numbers 0 to 0x20, and one cell for all others. */
+export const COMMAND_KINDS = 34;
+
+/** Error numbers counted apart in one thread; further numbers share the cell `other`. */
+export const ERROR_NUMBER_CELLS = 64;
+
+type Layout = Readonly<Record<string, number>>;
+
+/** Cells of a route's block: name → how many. */
+const ROUTE_CELLS = {
+  sessionsAccepted: 1,
+  sessionsOpen: 1,
+  sessionsHeld: 1,
+  sessionsAuthenticated: 1,
+  sessionsInTransaction: 1,
+  /** Sessions in the command phase with a command in flight. */
+  sessionsBusy: 1,
+  sessionsOpaque: 1,
+  holdsStarted: 1,
+  holdsServed: 1,
+  holdsExpired: 1,
+  holdsAbandoned: 1,
+  bytesToServer: 1,
+  bytesToClient: 1,
+  rows: 1,
+  ended: END_REASONS.length,
+  refused: REFUSAL_REASONS.length,
+  commands: COMMAND_KINDS,
+  firstByteSeconds: HISTOGRAM_CELLS,
+  commandSeconds: HISTOGRAM_CELLS,
+  connectSeconds: HISTOGRAM_CELLS,
+  holdSeconds: HISTOGRAM_CELLS,
+} as const satisfies Layout;
+
+/** Cells of a member's block. */
+const MEMBER_CELLS = {
+  sessionsOpen: 1,
+  sessionsTotal: 1,
+  commands: 1,
+  dials: DIAL_RESULTS.length,
+  isQuarantined: 1,
+} as const satisfies Layout;
+
+/** Cells of a thread's own block. */
+const THREAD_CELLS = {
+  /** 1 when adopted sockets with a shared read buffer carry the traffic, 0 for the portable path. */
+  fastRelay: 1,
+  acceptsPaused: 1,
+  acceptPauses: 1,
+  backpressurePauses: 1,
+  queuedBytes: 1,
+  trackerGaveUp: 1,
+  logLinesSuppressed: 1,
+  starts: 1,
+  errorsOther: 1,
+  errorNumbers: ERROR_NUMBER_CELLS,
+  errorCounts: ERROR_NUMBER_CELLS,
+} as const satisfies Layout;
+
+/** Offset of each name within its block. */
+export const ROUTE = offsetsOf(ROUTE_CELLS);
+export const MEMBER = offsetsOf(MEMBER_CELLS);
+export const THREAD = offsetsOf(THREAD_CELLS);
+
+const ROUTE_SIZE = sizeOf(ROUTE_CELLS);
+const MEMBER_SIZE = sizeOf(MEMBER_CELLS);
+const THREAD_SIZE = sizeOf(THREAD_CELLS);
+const BLOCK_SIZE = THREAD_SIZE + MAX_ROUTES * ROUTE_SIZE + MAX_MEMBER_SLOTS * MEMBER_SIZE;
+
+/** Cells in front of the blocks, as 32-bit integers: the round-robin position of each route. */
+const HEADER_BYTES = 8 * Math.ceil((MAX_ROUTES * 4) / 8);
+
+/** Makes the memory for `threads` data threads. */
+export function createCounterMemory(threads: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(HEADER_BYTES + threads * BLOCK_SIZE * 8);
+}
+
+/** The cells of one thread: what it adds to. */
+export function threadCells(memory: SharedArrayBuffer, threadIndex: number): Float64Array {
+  return new Float64Array(memory, HEADER_BYTES + threadIndex * BLOCK_SIZE * 8, BLOCK_SIZE);
+}
+
+/** Round-robin positions shared by all threads, one a route; advanced with Atomics.add. */
+export function roundRobinPositions(memory: SharedArrayBuffer): Int32Array {
+  return new Int32Array(memory, 0, MAX_ROUTES);
+}
+
+/** Where the block of a route begins in a thread's cells. */
+export function routeOffset(routeIndex: number): number {
+  return THREAD_SIZE + routeIndex * ROUTE_SIZE;
+}
+
+/** Where the block of a member begins in a thread's cells; members without a slot share the last one. */
+export function memberOffset(slot: number): number {
+  const index = slot < 0 || slot >= MAX_MEMBER_SLOTS ? MAX_MEMBER_SLOTS - 1 : slot;
+  return THREAD_SIZE + MAX_ROUTES * ROUTE_SIZE + index * MEMBER_SIZE;
+}
+
+/** Adds one duration to the histogram that begins at `offset`. */
+export function observeSeconds(cells: Float64Array, offset: number, seconds: number): void {
+  let bucket = 0;
+  while (bucket < LATENCY_BOUNDS_SECONDS.length && seconds > (LATENCY_BOUNDS_SECONDS[bucket] ?? 0)) bucket++;
+  cells[offset + bucket] = (cells[offset + bucket] ?? 0) + 1;
+  const sum = offset + HISTOGRAM_CELLS - 1;
+  cells[sum] = (cells[sum] ?? 0) + seconds;
+}
+
+/** Adds to one cell. */
+export function add(cells: Float64Array, offset: number, amount: number): void {
+  cells[offset] = (cells[offset] ?? 0) + amount;
+}
+
+/** Gauges of a thread that died must not stay: the thread that takes its block starts them from zero. */
+export function clearGauges(cells: Float64Array): void {
+  for (const name of ['acceptsPaused', 'queuedBytes'] as const) cells[THREAD[name]] = 0;
+  for (let route = 0; route < MAX_ROUTES; route++) {
+    const base = routeOffset(route);
+    for (const name of ROUTE_GAUGES) cells[base + ROUTE[name]] = 0;
+  }
+  for (let slot = 0; slot < MAX_MEMBER_SLOTS; slot++) {
+    const base = memberOffset(slot);
+    cells[base + MEMBER.sessionsOpen] = 0;
+    cells[base + MEMBER.isQuarantined] = 0;
+  }
+}
+
+/** Sums one cell over all threads. */
+export function sumCells(memory: SharedArrayBuffer, threads: number, offset: number): number {
+  let sum = 0;
+  for (let thread = 0; thread < threads; thread++) sum += threadCells(memory, thread)[offset] ?? 0;
+  return sum;
+}
+
+/** Cells of a route that go down as well as up. */
+export const ROUTE_GAUGES = [
+  'sessionsOpen',
+  'sessionsHeld',
+  'sessionsAuthenticated',
+  'sessionsInTransaction',
+  'sessionsBusy',
+  'sessionsOpaque',
+] as const;
+
+function offsetsOf<T extends Layout>(cells: T): { readonly [K in keyof T]: number } {
+  let next = 0;
+  const entries = Object.entries(cells).map(([name, size]) => {
+    const offset = next;
+    next += size;
+    return [name, offset];
+  });
+  // Object.fromEntries forgets the names; they are those of `cells`.
+  return Object.fromEntries(entries) as { readonly [K in keyof T]: number };
+}
+
+function sizeOf(cells: Layout): number {
+  return Object.values(cells).reduce((sum, size) => sum + size, 0);
+}
