@@ -1,0 +1,13 @@
+/**
+ * What makes two mentions of a member the same member.
+ *
+ * An address may be taken over by another server, and a server may move to another address; what was learnt about the
+ * one says nothing about the other. So both belong to the key.
+ */
+import type { Member } from './topology.ts';
+
+/** Identity and dial address of a member, as one string for maps. */
+export function memberKey(member: Pick<Member, 'id' | 'address' | 'dial'>): string {
+  const identity = member.id === '' ? member.address : member.id;
+  return member.dial === null ? identity : `${identity} ${member.dial.host} ${member.dial.port}`;
+}

@@ -1,0 +1,111 @@
+/**
+ * What changed between two topologies: for the events an operator reads, and for the data plane.
+ *
+ * A member is the same member when its identity is: the same `server_uuid`, or the same address while one of the two
+ * mentions has no identity yet. Another identity at the same address is a member that left and one that joined.
+ */
+import type { Member, Topology } from './topology.ts';
+
+export type MemberField = keyof Member;
+
+export type MemberChange =
+  | { readonly kind: 'joined'; readonly member: Member }
+  | { readonly kind: 'left'; readonly member: Member }
+  | {
+      readonly kind: 'changed';
+      readonly before: Member;
+      readonly after: Member;
+      readonly fields: readonly MemberField[];
+    };
+
+export type TopologyDifference = {
+  /** False when nothing but the version differs: then there is nothing to publish. */
+  readonly isChanged: boolean;
+  /** The addresses that RW goes to first, before and after, or null when that did not change. */
+  readonly primary: { readonly before: string | null; readonly after: string | null } | null;
+  readonly quorum: 'gained' | 'lost' | null;
+  readonly groupName: { readonly before: string | null; readonly after: string | null } | null;
+  readonly mode: { readonly before: Topology['mode']; readonly after: Topology['mode'] } | null;
+  readonly alarmsRaised: readonly string[];
+  readonly alarmsCleared: readonly string[];
+  readonly members: readonly MemberChange[];
+};
+
+export function topologyDifference(before: Topology, after: Topology): TopologyDifference {
+  const members = memberChanges(before.members, after.members);
+  const alarmsRaised = after.alarms.filter((alarm) => !before.alarms.includes(alarm));
+  const alarmsCleared = before.alarms.filter((alarm) => !after.alarms.includes(alarm));
+  const primary = changed(before.primary, after.primary);
+  const groupName = changed(before.groupName, after.groupName);
+  const mode = changed(before.mode, after.mode);
+  const quorum = before.hasQuorum === after.hasQuorum ? null : after.hasQuorum ? 'gained' : 'lost';
+  const isChanged =
+    members.length > 0 ||
+    alarmsRaised.length > 0 ||
+    alarmsCleared.length > 0 ||
+    primary !== null ||
+    groupName !== null ||
+    mode !== null ||
+    quorum !== null ||
+    isReordered(before.members, after.members);
+  return { isChanged, primary, quorum, groupName, mode, alarmsRaised, alarmsCleared, members };
+}
+
+/** The member of `members` that `wanted` is, by the rule above. */
+export function sameMember(
+  members: readonly Member[],
+  wanted: Pick<Member, 'id' | 'address'>,
+): Member | undefined {
+  if (wanted.id !== '') {
+    const byId = members.find((member) => member.id === wanted.id);
+    if (byId !== undefined) return byId;
+  }
+  return members.find(
+    (member) => member.address === wanted.address && (member.id === '' || wanted.id === ''),
+  );
+}
+
+function memberChanges(before: readonly Member[], after: readonly Member[]): readonly MemberChange[] {
+  const changes: MemberChange[] = [];
+  for (const member of before) {
+    if (sameMember(after, member) === undefined) changes.push({ kind: 'left', member });
+  }
+  for (const member of after) {
+    const old = sameMember(before, member);
+    if (old === undefined) {
+      changes.push({ kind: 'joined', member });
+      continue;
+    }
+    const fields = MEMBER_FIELDS.filter((field) => !isSame(old, member, field));
+    if (fields.length > 0) changes.push({ kind: 'changed', before: old, after: member, fields });
+  }
+  return changes;
+}
+
+function isSame(before: Member, after: Member, field: MemberField): boolean {
+  if (field !== 'dial') return before[field] === after[field];
+  return before.dial?.host === after.dial?.host && before.dial?.port === after.dial?.port;
+}
+
+function isReordered(before: readonly Member[], after: readonly Member[]): boolean {
+  return before.some((member, index) => after[index]?.address !== member.address);
+}
+
+function changed<T>(before: T, after: T): { readonly before: T; readonly after: T } | null {
+  return before === after ? null : { before, after };
+}
+
+const MEMBER_FIELDS = [
+  'id',
+  'address',
+  'dial',
+  'role',
+  'state',
+  'acceptsWrites',
+  'acceptsReads',
+  'primarySessions',
+  'secondarySessions',
+  'version',
+  'reason',
+  'slot',
+] as const satisfies readonly MemberField[];
