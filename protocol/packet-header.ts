@@ -1,3 +1,5 @@
+import { Buffer } from 'node:buffer';
+
 /**
  * The header before every payload.
  *
@@ -38,4 +40,23 @@ export function writePacketHeader(target: Uint8Array, offset: number, header: Pa
   target[offset + 1] = (header.payloadBytes >> 8) & 0xff;
   target[offset + 2] = (header.payloadBytes >> 16) & 0xff;
   target[offset + 3] = header.sequenceId & 0xff;
+}
+
+/**
+ * A payload as it goes over the wire: one packet, or several when it has 0xff_ffff bytes or more. The first
+ * carries `sequenceId`, the others count on.
+ */
+export function encodePacket(payload: Uint8Array, sequenceId: number): Buffer {
+  const packets = Math.floor(payload.length / MAX_PAYLOAD_BYTES) + 1;
+  const encoded = Buffer.allocUnsafe(payload.length + packets * PACKET_HEADER_BYTES);
+  let from = 0;
+  let to = 0;
+  for (let packet = 0; packet < packets; packet++) {
+    const payloadBytes = Math.min(payload.length - from, MAX_PAYLOAD_BYTES);
+    writePacketHeader(encoded, to, { payloadBytes, sequenceId: (sequenceId + packet) & 0xff });
+    encoded.set(payload.subarray(from, from + payloadBytes), to + PACKET_HEADER_BYTES);
+    from += payloadBytes;
+    to += PACKET_HEADER_BYTES + payloadBytes;
+  }
+  return encoded;
 }
