@@ -1,0 +1,106 @@
+/**
+ * The REST interface under `/api/v1/`: what the router knows and does, as JSON. It reads and never changes anything.
+ */
+import type { Topology } from '../../routing/topology.ts';
+import type { EventLog } from '../shared/events.ts';
+import { inTime } from './deadline.ts';
+import { type CountParameter, parseCount } from './query.ts';
+import { judgeReadiness } from './readiness.ts';
+import { errorReply, jsonReply, type Reply } from './reply.ts';
+import { createRouteCounts, type RouteCounts } from './route-counts.ts';
+import type { AdminSources } from './sources.ts';
+
+export type Api = {
+  topology(): Reply;
+  sessions(query: URLSearchParams): Promise<Reply>;
+  events(query: URLSearchParams): Reply;
+  status(): Reply;
+};
+
+export function createApi(sources: AdminSources, events: EventLog): Api {
+  const countsOf = createRouteCounts(sources.counters, sources.threads);
+
+  return {
+    topology: () => jsonReply(200, topologyBody(sources)),
+
+    async sessions(query) {
+      const limit = parseCount(query, SESSION_LIMIT);
+      if (limit.kind === 'bad') return errorReply(400, 'bad_parameter', limit.message);
+      const listed = await inTime(sources.listSessions(limit.value), SESSIONS_DEADLINE_MS);
+      if (listed.kind === 'late') {
+        return errorReply(
+          503,
+          'sessions_timeout',
+          `the data threads did not list their sessions within ${SESSIONS_DEADLINE_MS} ms`,
+        );
+      }
+      const open = sources.routes().reduce((sum, route) => sum + countsOf(route.index).open, 0);
+      return jsonReply(200, { open, limit: limit.value, sessions: listed.value.slice(0, limit.value) });
+    },
+
+    events(query) {
+      const limit = parseCount(query, EVENT_LIMIT);
+      if (limit.kind === 'bad') return errorReply(400, 'bad_parameter', limit.message);
+      const after = parseCount(query, EVENT_AFTER);
+      if (after.kind === 'bad') return errorReply(400, 'bad_parameter', after.message);
+      return jsonReply(200, { events: events.recent(limit.value, after.value) });
+    },
+
+    status: () => jsonReply(200, statusBody(sources, countsOf)),
+  };
+}
+
+function topologyBody(sources: AdminSources): unknown {
+  const topology: Topology = sources.topology();
+  const probes = sources.memberProbes?.();
+  return {
+    version: topology.version,
+    primary: topology.primary,
+    groupName: topology.groupName,
+    mode: topology.mode,
+    hasQuorum: topology.hasQuorum,
+    alarms: topology.alarms,
+    members: topology.members.map((member) => {
+      const { slot: _, ...shown } = member;
+      return { ...shown, lastProbeSeconds: probes?.get(member.address)?.lastProbeSeconds ?? null };
+    }),
+  };
+}
+
+function statusBody(sources: AdminSources, countsOf: (routeIndex: number) => RouteCounts): unknown {
+  const readiness = judgeReadiness(sources);
+  return {
+    version: sources.version,
+    nodeVersion: process.version,
+    startedAtMs: sources.startedAtMs,
+    uptimeSeconds: Math.max(0, Math.round((Date.now() - sources.startedAtMs) / 1000)),
+    isReady: readiness.isReady,
+    readiness: readiness.summary,
+    readinessRule: sources.readinessRule,
+    isDraining: sources.isDraining(),
+    topologyVersion: sources.topology().version,
+    threads: { configured: sources.threads, alive: sources.threadsAlive() },
+    limits: sources.limits(),
+    configReloads: sources.configReloads(),
+    routes: sources.routes().map((route, index) => ({
+      name: route.name,
+      listen: route.listen,
+      port: route.port,
+      isListening: route.isListening,
+      problem: route.problem,
+      role: route.role,
+      strategy: route.strategy,
+      maxConnections: route.maxConnections,
+      candidates: readiness.routes[index]?.candidates ?? 0,
+      reason: readiness.routes[index]?.reason ?? '',
+      sessions: countsOf(route.index),
+    })),
+  };
+}
+
+/** Half of the second in which every answer has to come. */
+const SESSIONS_DEADLINE_MS = 500;
+
+const SESSION_LIMIT: CountParameter = { name: 'limit', default: 100, min: 1, max: 1000 };
+const EVENT_LIMIT: CountParameter = { name: 'limit', default: 100, min: 1, max: 1000 };
+const EVENT_AFTER: CountParameter = { name: 'after', default: 0, min: 0, max: Number.MAX_SAFE_INTEGER };

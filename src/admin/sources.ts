@@ -1,0 +1,65 @@
+/**
+ * What the admin server reads from the rest of the program. It changes nothing and keeps nothing: each answer is made
+ * from these at the moment it is asked for.
+ */
+import type { Topology } from '../../routing/topology.ts';
+import type { Config } from '../config/config.ts';
+import type { EventLevel } from '../shared/events.ts';
+import type { BoundRoute, SessionFacts } from '../shared/messages.ts';
+
+export type AdminSources = {
+  /** Version of the program. */
+  readonly version: string;
+  readonly startedAtMs: number;
+  /** Data threads the program was started with: as many blocks the counters have. */
+  readonly threads: number;
+  readonly counters: SharedArrayBuffer;
+  /** When the router counts as ready; a reload may change it. */
+  readonly readinessRule: Config['readiness'];
+  topology(): Topology;
+  routes(): readonly RouteFacts[];
+  /** Data threads that are running now. */
+  threadsAlive(): number;
+  /** True from the signal to stop on. */
+  isDraining(): boolean;
+  /** The sessions that are open now, at most `limit` over all threads. May fail or never come: the caller gives up. */
+  listSessions(limit: number): Promise<readonly SessionFacts[]>;
+  limits(): SessionLimits;
+  configReloads(): ReloadFacts;
+  /** Events recorded since the start, by level. */
+  eventsByLevel(): Readonly<Record<EventLevel, number>>;
+  /** What the probes found, by the member's address; members never probed are missing. */
+  memberProbes?(): ReadonlyMap<string, ProbeFacts>;
+};
+
+/** A route, and what became of its listener. */
+export type RouteFacts = BoundRoute & {
+  /** The port it really has; null while it is not bound. */
+  readonly port: number | null;
+  readonly isListening: boolean;
+  /** Why it is not listening, for people; empty when it is, or when nothing is wrong yet. */
+  readonly problem: string;
+};
+
+/** Limits over all routes, as configured; 0 means no limit. */
+export type SessionLimits = {
+  readonly maxConnections: number;
+  readonly maxConnectionsPerClient: number;
+  readonly maxHeldSessions: number;
+};
+
+export type ReloadFacts = {
+  readonly accepted: number;
+  readonly rejected: number;
+  /** When the configuration in force was read: at start or by the last reload that was accepted. */
+  readonly lastAcceptedAtMs: number;
+};
+
+export type ProbeFacts = {
+  /** How long the last answered probe took; null while none has been answered. */
+  readonly lastProbeSeconds: number | null;
+  /** When the last answer came; null while none has. */
+  readonly lastAnswerAtMs: number | null;
+  /** Probes that failed, by kind of failure: a small fixed set, such as `timeout`, `refused`, `access_denied`. */
+  readonly errorsByKind: ReadonlyMap<string, number>;
+};
