@@ -1,0 +1,91 @@
+/**
+ * Reads the configuration from its sources, at start and again on each reload. Nothing is remembered in between: the
+ * same sources are read anew, secrets included.
+ */
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from './config.ts';
+import { type Layers, layer } from './layers.ts';
+import { type FileRead, type ParsedConfig, parseConfig } from './parse.ts';
+import { isTree } from './yaml-file.ts';
+
+/** Where the configuration is to be found; made by the command line. */
+export type ConfigSources = {
+  /** Path of the YAML file as it was given, or null for none. */
+  readonly file: string | null;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Values of flags by path of the key ("hold.timeout"), in the order they were given. */
+  readonly flags: Readonly<Record<string, readonly string[]>>;
+};
+
+/** Reads all sources. Problems of every source are reported together; a file that cannot be read stands alone. */
+export async function loadConfig(sources: ConfigSources): Promise<ParsedConfig> {
+  const layers = await loadLayers(sources);
+  if (!layers.ok) return layers;
+  return parseConfig(layers.layers, {
+    passwordFile: await readPasswordFile(layers.layers, sources.file),
+    availableParallelism: availableParallelism(),
+  });
+}
+
+export type ReloadedConfig =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      /** Parts of the configuration that differ, such as "hold" or "routes"; empty when nothing does. */
+      readonly changed: readonly string[];
+    }
+  | Extract<ParsedConfig, { readonly ok: false }>;
+
+/** Reads the same sources again. When that fails, `current` stays the configuration: nothing has changed. */
+export async function reloadConfig(sources: ConfigSources, current: Config): Promise<ReloadedConfig> {
+  const loaded = await loadConfig(sources);
+  if (!loaded.ok) return loaded;
+  return { ...loaded, changed: changedParts(current, loaded.config) };
+}
+
+/** The sources laid over one another, before they are judged: for `fairlead check`, which shows where values are from. */
+export async function loadLayers(
+  sources: ConfigSources,
+): Promise<{ readonly ok: true; readonly layers: Layers } | Extract<ParsedConfig, { readonly ok: false }>> {
+  const { file, environment, flags } = sources;
+  if (file === null) return { ok: true, layers: layer({ file, environment, flags }) };
+  const read = await readText(file);
+  if (read.ok)
+    return { ok: true, layers: layer({ file: { name: file, text: read.text }, environment, flags }) };
+  return {
+    ok: false,
+    problems: [{ key: '', value: null, rule: `cannot be read: ${read.reason}`, origin: file }],
+  };
+}
+
+/** Reads the file `cluster.passwordFile` names. In the configuration file a relative path starts at its own folder. */
+async function readPasswordFile(layers: Layers, configFile: string | null): Promise<FileRead | null> {
+  const cluster = layers.tree['cluster'];
+  const path = isTree(cluster) ? cluster['passwordFile'] : undefined;
+  if (typeof path !== 'string' || path === '') return null;
+  const isFromFile =
+    configFile !== null && layers.originOf(['cluster', 'passwordFile']).startsWith(`${configFile}:`);
+  const read = await readText(isFromFile ? resolve(dirname(configFile), path) : resolve(path));
+  if (!read.ok) return read;
+  const text = read.text.replace(/\r?\n$/, '');
+  return text === '' ? { ok: false, reason: 'the file is empty' } : { ok: true, text };
+}
+
+async function readText(path: string): Promise<FileRead> {
+  try {
+    return { ok: true, text: await readFile(path, 'utf8') };
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return { ok: false, reason };
+  }
+}
+
+function changedParts(before: Config, after: Config): readonly string[] {
+  const earlier = new Map<string, unknown>(Object.entries(before));
+  return Object.entries(after)
+    .filter(([part, value]) => !isDeepStrictEqual(earlier.get(part), value))
+    .map(([part]) => part);
+}

@@ -1,0 +1,91 @@
+/**
+ * The configuration as an operator would write it, with every value that is in force: for `fairlead check`.
+ */
+import { Document, isNode, isSeq } from 'yaml';
+import type { Config } from './config.ts';
+import { MASK, NOWHERE } from './problems.ts';
+import { formatDuration, formatHostPort, formatSize } from './values.ts';
+import type { Path } from './yaml-file.ts';
+
+/** The tree a YAML file would hold for this configuration; a password is masked. */
+export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
+  const { cluster, probe, dial, hold, drain, limits, quarantine, relay } = config;
+  return {
+    cluster: {
+      topology: cluster.topology,
+      seeds: cluster.seeds.map(formatHostPort),
+      ...(cluster.user === '' ? {} : { user: cluster.user }),
+      ...(cluster.password === '' ? {} : { password: MASK }),
+    },
+    routes: config.routes.map((route) => ({
+      name: route.name,
+      listen: formatHostPort(route.listen),
+      role: route.role,
+      strategy: route.strategy,
+      maxConnections: route.maxConnections,
+    })),
+    admin: { listen: formatHostPort(config.admin.listen) },
+    threads: config.threads,
+    probe: {
+      interval: shownDuration(probe.intervalMs),
+      doubtInterval: shownDuration(probe.doubtIntervalMs),
+      timeout: shownDuration(probe.timeoutMs),
+      confirmationTtl: shownDuration(probe.confirmationTtlMs),
+    },
+    dial: {
+      connectTimeout: shownDuration(dial.connectTimeoutMs),
+      handshakeTimeout: shownDuration(dial.handshakeTimeoutMs),
+    },
+    hold: { timeout: shownDuration(hold.timeoutMs), maxSessions: hold.maxSessions },
+    drain: {
+      grace: shownDuration(drain.graceMs),
+      delay: shownDuration(drain.delayMs),
+      timeout: shownDuration(drain.timeoutMs),
+    },
+    limits: {
+      maxConnections: limits.maxConnections,
+      maxConnectionsPerClient: limits.maxConnectionsPerClient,
+      clientHandshakeTimeout: shownDuration(limits.clientHandshakeTimeoutMs),
+      idleTimeout: shownDuration(limits.idleTimeoutMs),
+      maxHandshakeBytes: formatSize(limits.maxHandshakeBytes),
+      writeQueueBytes: formatSize(limits.writeQueueBytes),
+    },
+    quarantine: { threshold: quarantine.threshold, interval: shownDuration(quarantine.intervalMs) },
+    quorumLoss: config.quorumLoss,
+    closeRoOnPromotion: config.closeRoOnPromotion,
+    relay: { mode: relay.mode, bufferBytes: formatSize(relay.bufferBytes), tracking: relay.tracking },
+    readiness: config.readiness,
+    log: config.log,
+  };
+}
+
+/** The same as YAML, with the place each value came from behind it. */
+export function showConfig(config: Config, originOf: (path: Path) => string): string {
+  const settings = settingsOf(config);
+  const document = new Document(settings, { aliasDuplicateObjects: false });
+  const mark = (path: Path, origin: string) => {
+    const node = document.getIn(path, true);
+    if (isSeq(node)) node.flow = true;
+    if (isNode(node)) node.comment = origin === NOWHERE ? ' default' : ` ${origin}`;
+  };
+  for (const [section, value] of Object.entries(settings)) {
+    if (Array.isArray(value)) for (const index of value.keys()) markRoute(index);
+    else if (typeof value !== 'object' || value === null) mark([section], originOf([section]));
+    else for (const key of Object.keys(value)) mark([section, key], keyOrigin(section, key));
+  }
+  return document.toString({ lineWidth: 0 });
+
+  function markRoute(index: number): void {
+    mark(['routes', index, 'name'], originOf(['routes', index]));
+  }
+
+  function keyOrigin(section: string, key: string): string {
+    const origin = originOf([section, key]);
+    return key === 'password' && origin === NOWHERE ? originOf([section, 'passwordFile']) : origin;
+  }
+}
+
+/** No time at all is the number 0, so that it needs no quotes. */
+function shownDuration(ms: number): string | number {
+  return ms === 0 ? 0 : formatDuration(ms);
+}
