@@ -2,7 +2,7 @@
  * What a topology means for a session that is open.
  */
 import type { RouteRole } from './strategies.ts';
-import type { SessionFate, Topology } from './topology.ts';
+import type { MemberRole, SessionFate, Topology } from './topology.ts';
 import { sameMember } from './topology-difference.ts';
 
 /** Where a session goes: as the topology named the member when the session was opened. */
@@ -10,6 +10,8 @@ export type SessionDestination = {
   /** `server_uuid`, empty when it was unknown. */
   readonly memberId: string;
   readonly address: string;
+  /** The member's role then. A session for reading that began on a primary does not mind that it is one. */
+  readonly role?: MemberRole;
 };
 
 /**
@@ -23,5 +25,7 @@ export function sessionFate(
 ): SessionFate {
   const member = sameMember(topology.members, { id: destination.memberId, address: destination.address });
   if (member === undefined) return 'cut';
-  return role === 'primary' ? member.primarySessions : member.secondarySessions;
+  if (role === 'primary') return member.primarySessions;
+  const beganOnPrimary = destination.role === 'PRIMARY' && member.role === 'PRIMARY';
+  return beganOnPrimary && member.secondarySessions === 'drain' ? 'keep' : member.secondarySessions;
 }

@@ -85,6 +85,7 @@ t.test(
     t.equal(sessionFate(topology, onA, 'secondary'), 'keep');
     t.equal(sessionFate(topology, onB, 'primary'), 'keep');
     t.equal(sessionFate(topology, onB, 'primary-and-secondary'), 'drain');
+    t.equal(sessionFate(topology, { ...onB, role: 'PRIMARY' }, 'secondary'), 'keep', 'it began on a primary');
     t.equal(sessionFate(topology, { memberId: 'uuid-a', address: 'moved:1' }, 'primary'), 'drain');
     t.equal(sessionFate(topology, { memberId: '', address: 'a:3306' }, 'primary'), 'drain');
     t.equal(sessionFate(topology, { memberId: 'gone', address: 'a:3306' }, 'primary'), 'cut');

@@ -1,0 +1,67 @@
+/**
+ * Which members may be written to, out of those that say they are a writable primary.
+ *
+ * A claim is a member's own view in which it is ONLINE and PRIMARY, with super_read_only and read_only off. It falls
+ * when it has not been repeated in time, or when a newer view of somebody else says otherwise. What is left over in a
+ * single-primary group must be one claim; two are none until one of them has fallen.
+ */
+import { compareViews, rowOf, type View } from './views.ts';
+
+export type Claims = {
+  /** The confirmed primaries: at most one in a single-primary group. */
+  readonly confirmed: readonly View[];
+  /** Those that claim the same place, when they are more than one. */
+  readonly competing: readonly View[];
+};
+
+export function settleClaims(
+  views: readonly View[],
+  isSinglePrimary: boolean,
+  nowMs: number,
+  ttlMs: number,
+): Claims {
+  const standing = views.filter(
+    (view) => isClaim(view) && !hasLapsed(view, views, nowMs, ttlMs) && !isContradicted(view, views),
+  );
+  if (isSinglePrimary && standing.length > 1) return { confirmed: [], competing: standing };
+  return { confirmed: standing, competing: [] };
+}
+
+export function isClaim(view: View): boolean {
+  return namesPrimary(view, view.memberId) && !view.answer.superReadOnly && !view.answer.readOnly;
+}
+
+export function namesPrimary(view: View, memberId: string): boolean {
+  const row = rowOf(view, memberId);
+  return row?.state === 'ONLINE' && row.role === 'PRIMARY';
+}
+
+/** One slow answer is no reason to stop writing, as long as somebody else goes on naming the member as primary. */
+function hasLapsed(claim: View, views: readonly View[], nowMs: number, ttlMs: number): boolean {
+  const isSupported = views.some(
+    (view) => view.answer.askedAtMs > claim.answer.askedAtMs && namesPrimary(view, claim.memberId),
+  );
+  return nowMs - claim.answer.askedAtMs > (isSupported ? ttlMs : ttlMs / 2);
+}
+
+function isContradicted(claim: View, views: readonly View[]): boolean {
+  let suspected = false;
+  let supported = false;
+  for (const view of views) {
+    if (view.memberId === claim.memberId || compareViews(view, claim) !== 'newer') continue;
+    const row = rowOf(view, claim.memberId);
+    if (row?.state === 'ONLINE' && row.role === 'PRIMARY') supported = true;
+    // UNREACHABLE is what one member thinks of another; the group has not decided anything.
+    else if (row?.state === 'UNREACHABLE') suspected = true;
+    else if (!isRival(view, claim)) return true;
+  }
+  return suspected && !supported;
+}
+
+/**
+ * A second claim in the same sequence does not bring down the first by being later: then two members that both insist
+ * would take turns. The first falls as soon as it is asked again and no longer claims, or a third one speaks.
+ */
+function isRival(view: View, claim: View): boolean {
+  return isClaim(view) && view.viewId?.sequence === claim.viewId?.sequence;
+}

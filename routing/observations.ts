@@ -1,0 +1,136 @@
+/**
+ * What the control plane has seen of the members, and what a decision made of it is: the input and the output of
+ * decision.ts. Times are milliseconds of one monotonic clock, given by the caller.
+ */
+import type { DialAddress, MemberRole, MemberState, Topology } from './topology.ts';
+
+/** One row of performance_schema.replication_group_members, channel group_replication_applier. */
+export type ViewRow = {
+  readonly id: string;
+  readonly host: string;
+  readonly port: number;
+  readonly state: MemberState;
+  readonly role: MemberRole;
+};
+
+/** What a member with the Group Replication plugin says about its group. */
+export type GroupAnswer = {
+  /** `group_replication_group_name`, not empty. */
+  readonly groupName: string;
+  /** `group_replication_single_primary_mode`. */
+  readonly isSinglePrimary: boolean;
+  /** `view_id` of replication_group_member_stats, or null where the account may not read it. Read before `rows`. */
+  readonly viewId: string | null;
+  readonly rows: readonly ViewRow[];
+};
+
+/** What one answered probe said. All of it was true at some moment between the two times. */
+export type MemberAnswer = {
+  readonly askedAtMs: number;
+  readonly answeredAtMs: number;
+  readonly serverUuid: string;
+  readonly version: string;
+  readonly readOnly: boolean;
+  readonly superReadOnly: boolean;
+  /** `mysqlx_port`, or null without the X plugin. */
+  readonly mysqlxPort: number | null;
+  /** Null where the Group Replication plugin is not there or has no group name. */
+  readonly group: GroupAnswer | null;
+};
+
+export type FailureKind =
+  /** Nobody listens there. */
+  | 'refused'
+  /** No connection, or no answer, in time. */
+  | 'timeout'
+  /** An established control session was closed or reset. */
+  | 'closed'
+  /** The name has never resolved. */
+  | 'unknown-host'
+  /** Something that does not speak MySQL listens there. */
+  | 'not-mysql'
+  | 'access-denied'
+  /** The account may not read replication_group_members. */
+  | 'missing-grant'
+  | 'tls-required'
+  /** Anything else the server or the network said. */
+  | 'error';
+
+export type Failure = { readonly kind: FailureKind; readonly atMs: number };
+
+/** Everything known about one address. */
+export type Observation = {
+  /** "host:port" as configured or as the group reports it. */
+  readonly address: string;
+  readonly dial: DialAddress | null;
+  /** The last answer there was, however old. */
+  readonly answer: MemberAnswer | null;
+  /** What went wrong since that answer; null while nothing has. */
+  readonly failure: Failure | null;
+};
+
+/** How roles are found out. The kinds of design and configuration that are not here map to one of these. */
+export type DecisionTopology = 'auto' | 'group-replication' | 'async' | 'static';
+
+export type DecisionSettings = {
+  readonly topology: DecisionTopology;
+  /** Addresses to start from, in the configured order. */
+  readonly seeds: readonly string[];
+  /** What members of a group without quorum may serve. */
+  readonly quorumLoss: 'none' | 'read' | 'all';
+  /**
+   * How long a member's own word that it is a writable primary stands without being repeated, while another member's
+   * later view still agrees. Half as long when nobody else has said so. Also how long a view counts.
+   */
+  readonly confirmationTtlMs: number;
+  readonly closeRoOnPromotion: boolean;
+};
+
+/** What a decision has to know of the one before it, beyond the topology. */
+export type DecisionMemory = {
+  /** The part of `view_id` that stays the same for as long as the group lives. */
+  readonly incarnation: string | null;
+  /** Since when more than one member claims to be the one primary, or null. */
+  readonly conflictSinceMs: number | null;
+};
+
+export const EMPTY_MEMORY: DecisionMemory = { incarnation: null, conflictSinceMs: null };
+
+export type DecisionInput = {
+  readonly observations: readonly Observation[];
+  readonly previous: Topology;
+  readonly memory: DecisionMemory;
+  readonly nowMs: number;
+  readonly settings: DecisionSettings;
+};
+
+export type Decision = {
+  /** Without its version and with every slot -1: both are the publisher's. */
+  readonly topology: Topology;
+  /** Addresses that should be observed from now on. */
+  readonly wanted: readonly string[];
+  /** True while the next answers could change where writes go: probe more often. */
+  readonly isInDoubt: boolean;
+  readonly memory: DecisionMemory;
+};
+
+/** The last answer, unless it is too old or what happened since says that this server is no longer there. */
+export function standingAnswer(
+  observation: Observation | undefined,
+  nowMs: number,
+  ttlMs: number,
+): MemberAnswer | null {
+  const answer = observation?.answer ?? null;
+  if (observation === undefined || answer === null || isGone(observation)) return null;
+  return nowMs - answer.askedAtMs <= ttlMs ? answer : null;
+}
+
+/** True when no MySQL server listens at the address: an answer too, and a sure one. Silence is not. */
+export function isGone(observation: Observation): boolean {
+  return observation.failure?.kind === 'refused' || observation.failure?.kind === 'not-mysql';
+}
+
+/** True when the address was asked at least once and the outcome is known. */
+export function isHeard(observation: Observation | undefined): boolean {
+  return observation !== undefined && (observation.answer !== null || observation.failure !== null);
+}

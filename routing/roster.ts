@@ -1,0 +1,89 @@
+/**
+ * Who belongs to the cluster: seeds and discovered members as one list, each server once, in a stable order.
+ */
+import { type DecisionInput, isHeard, type Observation, type ViewRow } from './observations.ts';
+import type { Member } from './topology.ts';
+
+/** One entry of the list, before anything was concluded about it. */
+export type Entry = {
+  /** `server_uuid`, empty while unknown. */
+  readonly id: string;
+  readonly address: string;
+  readonly isSeed: boolean;
+  readonly observation: Observation | undefined;
+  /** What the topology before this one said of it. */
+  readonly before: Member | undefined;
+};
+
+export type Roster = {
+  /** Seeds first, as configured, then discovered members by address. */
+  readonly entries: readonly Entry[];
+  /** Oddities an operator must hear of. */
+  readonly alarms: readonly string[];
+};
+
+/**
+ * @param rows the members of the newest view, or null while there is none: then members known before are kept
+ */
+export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | null): Roster {
+  const byAddress = new Map(input.observations.map((observation) => [observation.address, observation]));
+  const entryOf = (id: string, address: string, isSeed: boolean): Entry => ({
+    id,
+    address,
+    isSeed,
+    observation: byAddress.get(address),
+    before: input.previous.members.find((member) =>
+      id === '' ? member.address === address : member.id === id,
+    ),
+  });
+
+  const entries: Entry[] = [];
+  const alarms: string[] = [];
+  const seen = new Set<string>();
+  for (const address of input.settings.seeds) {
+    const id = seedIdentity(byAddress.get(address), rows, input.previous.members, address);
+    // One server under two names is one member.
+    if (id !== '' && seen.has(id)) continue;
+    seen.add(id);
+    entries.push(entryOf(id, address, true));
+  }
+  const discovered: Entry[] = [];
+  // A seed under another name than the group's would be met twice, so nobody is discovered before all seeds are heard.
+  const areSeedsHeard = input.settings.seeds.every((seed) => isHeard(byAddress.get(seed)));
+  const isKnown = (id: string) => input.previous.members.some((member) => member.id === id);
+  const known =
+    rows?.map(rowIdentity).filter(({ id }) => areSeedsHeard || isKnown(id)) ?? input.previous.members;
+  for (const { id, address } of known) {
+    if (id === '' || address === '' || seen.has(id)) continue;
+    const holder = [...entries, ...discovered].find((entry) => entry.address === address);
+    if (holder !== undefined) {
+      if (rows !== null)
+        alarms.push(`the group reports both ${holder.id || 'another'} and ${id} at ${address}`);
+      continue;
+    }
+    seen.add(id);
+    discovered.push(entryOf(id, address, false));
+  }
+  discovered.sort((a, b) => (a.address < b.address ? -1 : 1));
+  return { entries: [...entries, ...discovered], alarms };
+}
+
+function rowIdentity(row: ViewRow): { readonly id: string; readonly address: string } {
+  return { id: row.id, address: row.host === '' ? '' : `${row.host}:${row.port}` };
+}
+
+/** Who is behind a seed: whoever answered there last, else whom the group or an earlier topology saw there. */
+function seedIdentity(
+  observation: Observation | undefined,
+  rows: readonly ViewRow[] | null,
+  before: readonly Member[],
+  address: string,
+): string {
+  const answered = observation?.answer?.serverUuid ?? '';
+  if (answered !== '' && (observation?.failure === null || rows?.some((row) => row.id === answered))) {
+    return answered;
+  }
+  const row = rows?.find((candidate) => rowIdentity(candidate).address === address);
+  if (row !== undefined) return row.id;
+  return answered || (before.find((member) => member.address === address)?.id ?? '');
+}
