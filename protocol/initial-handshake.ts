@@ -70,14 +70,13 @@ export function decodeInitialHandshake(payload: Uint8Array): InitialHandshake {
   if (!hasCapability(capabilityFlags, CLIENT_PROTOCOL_41)) {
     throw new ProtocolError(NOT_MYSQL, `server ${serverVersion} does not speak the 4.1 protocol`);
   }
-  const authPluginDataBytes = cursor.readUint1('auth_plugin_data_len');
+  const hasPluginAuth = hasCapability(capabilityFlags, CLIENT_PLUGIN_AUTH);
+  const announcedBytes = cursor.readUint1('auth_plugin_data_len');
   cursor.skip(6, 'reserved');
   const lastReserved = cursor.readUint4('reserved');
+  const part2Bytes = Math.max(PART_2_MIN_BYTES, (hasPluginAuth ? announcedBytes : 0) - PART_1_BYTES);
   const part2 = hasCapability(capabilityFlags, CLIENT_SECURE_CONNECTION)
-    ? cursor.readBytes(
-        Math.max(PART_2_MIN_BYTES, authPluginDataBytes - PART_1_BYTES),
-        'auth-plugin-data-part-2',
-      )
+    ? cursor.readBytes(part2Bytes, 'auth-plugin-data-part-2')
     : Buffer.alloc(0);
   return {
     serverVersion,
@@ -87,7 +86,7 @@ export function decodeInitialHandshake(payload: Uint8Array): InitialHandshake {
     mariadbCapabilityFlags: hasCapability(capabilityFlags, CLIENT_LONG_PASSWORD) ? 0 : lastReserved,
     characterSet,
     statusFlags,
-    authPluginName: hasCapability(capabilityFlags, CLIENT_PLUGIN_AUTH) ? readAuthPluginName(cursor) : '',
+    authPluginName: hasPluginAuth ? readAuthPluginName(cursor) : '',
   };
 }
 

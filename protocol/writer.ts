@@ -16,32 +16,38 @@ export class Writer {
   }
 
   writeUint1(value: number): this {
-    this.#bytes.writeUInt8(value, this.#grow(1));
+    const at = this.#grow(1);
+    this.#bytes.writeUInt8(value, at);
     return this;
   }
 
   writeUint2(value: number): this {
-    this.#bytes.writeUInt16LE(value, this.#grow(2));
+    const at = this.#grow(2);
+    this.#bytes.writeUInt16LE(value, at);
     return this;
   }
 
   writeUint3(value: number): this {
-    this.#bytes.writeUIntLE(value, this.#grow(3), 3);
+    const at = this.#grow(3);
+    this.#bytes.writeUIntLE(value, at, 3);
     return this;
   }
 
   writeUint4(value: number): this {
-    this.#bytes.writeUInt32LE(value, this.#grow(4));
+    const at = this.#grow(4);
+    this.#bytes.writeUInt32LE(value, at);
     return this;
   }
 
   writeUint6(value: number): this {
-    this.#bytes.writeUIntLE(value, this.#grow(6), 6);
+    const at = this.#grow(6);
+    this.#bytes.writeUIntLE(value, at, 6);
     return this;
   }
 
   writeUint8(value: bigint): this {
-    this.#bytes.writeBigUInt64LE(value, this.#grow(8));
+    const at = this.#grow(8);
+    this.#bytes.writeBigUInt64LE(value, at);
     return this;
   }
 
@@ -66,7 +72,8 @@ export class Writer {
 
   /** string[n] or string<EOF>: the bytes and nothing else. */
   writeBytes(value: Uint8Array): this {
-    this.#bytes.set(value, this.#grow(value.length));
+    const at = this.#grow(value.length);
+    this.#bytes.set(value, at);
     return this;
   }
 
@@ -81,6 +88,7 @@ export class Writer {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Makes room, and only then may `#bytes` be looked at. Returns where the room begins. */
   #grow(length: number): number {
     const start = this.#length;
     this.#length += length;
