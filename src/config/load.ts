@@ -20,14 +20,34 @@ export type ConfigSources = {
   readonly flags: Readonly<Record<string, readonly string[]>>;
 };
 
+export type LoadedConfig =
+  | {
+      readonly ok: true;
+      readonly config: Config;
+      /** Where a value was written, for messages and for `fairlead check`. */
+      readonly originOf: Layers['originOf'];
+    }
+  | Refused;
+
+type Refused = Extract<ParsedConfig, { readonly ok: false }>;
+
 /** Reads all sources. Problems of every source are reported together; a file that cannot be read stands alone. */
-export async function loadConfig(sources: ConfigSources): Promise<ParsedConfig> {
-  const layers = await loadLayers(sources);
-  if (!layers.ok) return layers;
-  return parseConfig(layers.layers, {
-    passwordFile: await readPasswordFile(layers.layers, sources.file),
+export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
+  const { file, environment, flags } = sources;
+  const read = file === null ? null : await readText(file);
+  if (read?.ok === false) {
+    return {
+      ok: false,
+      problems: [{ key: '', value: null, rule: `cannot be read: ${read.reason}`, origin: file ?? '' }],
+    };
+  }
+  const named = file === null || read === null ? null : { name: file, text: read.text };
+  const layers = layer({ file: named, environment, flags });
+  const parsed = parseConfig(layers, {
+    passwordFile: await readPasswordFile(layers, file),
     availableParallelism: availableParallelism(),
   });
+  return parsed.ok ? { ...parsed, originOf: layers.originOf } : parsed;
 }
 
 export type ReloadedConfig =
@@ -37,28 +57,13 @@ export type ReloadedConfig =
       /** Parts of the configuration that differ, such as "hold" or "routes"; empty when nothing does. */
       readonly changed: readonly string[];
     }
-  | Extract<ParsedConfig, { readonly ok: false }>;
+  | Refused;
 
 /** Reads the same sources again. When that fails, `current` stays the configuration: nothing has changed. */
 export async function reloadConfig(sources: ConfigSources, current: Config): Promise<ReloadedConfig> {
   const loaded = await loadConfig(sources);
   if (!loaded.ok) return loaded;
-  return { ...loaded, changed: changedParts(current, loaded.config) };
-}
-
-/** The sources laid over one another, before they are judged: for `fairlead check`, which shows where values are from. */
-export async function loadLayers(
-  sources: ConfigSources,
-): Promise<{ readonly ok: true; readonly layers: Layers } | Extract<ParsedConfig, { readonly ok: false }>> {
-  const { file, environment, flags } = sources;
-  if (file === null) return { ok: true, layers: layer({ file, environment, flags }) };
-  const read = await readText(file);
-  if (read.ok)
-    return { ok: true, layers: layer({ file: { name: file, text: read.text }, environment, flags }) };
-  return {
-    ok: false,
-    problems: [{ key: '', value: null, rule: `cannot be read: ${read.reason}`, origin: file }],
-  };
+  return { ok: true, config: loaded.config, changed: changedParts(current, loaded.config) };
 }
 
 /** Reads the file `cluster.passwordFile` names. In the configuration file a relative path starts at its own folder. */

@@ -1,0 +1,19 @@
+/**
+ * Where a running router's admin server is to be found.
+ */
+import { formatHostPort, parseListen } from '../config/values.ts';
+
+/** A URL, or "host:port" for short; null for anything else. */
+export function parseAdminUrl(text: string): URL | null {
+  const url = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`);
+  const isPlain = url !== null && url.username === '' && url.password === '' && url.hostname !== '';
+  return isPlain ? url : null;
+}
+
+/** The router of this machine; in its container the environment tells the port. */
+export function defaultAdminUrl(environment: Readonly<Record<string, string | undefined>>): URL {
+  const listen = parseListen(environment['FAIRLEAD_ADMIN_LISTEN'] ?? '');
+  if (listen === null || listen.port === 0) return new URL('http://127.0.0.1:8404');
+  const host = listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host === '::' ? '::1' : listen.host;
+  return new URL(`http://${formatHostPort({ host, port: listen.port })}`);
+}
