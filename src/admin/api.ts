@@ -1,7 +1,6 @@
 /**
  * The REST interface under `/api/v1/`: what the router knows and does, as JSON. It reads and never changes anything.
  */
-import type { Topology } from '../../routing/topology.ts';
 import type { EventLog } from '../shared/events.ts';
 import { inTime } from './deadline.ts';
 import { type CountParameter, parseCount } from './query.ts';
@@ -51,7 +50,7 @@ export function createApi(sources: AdminSources, events: EventLog): Api {
 }
 
 function topologyBody(sources: AdminSources): unknown {
-  const topology: Topology = sources.topology();
+  const topology = sources.topology();
   const probes = sources.memberProbes?.();
   return {
     version: topology.version,
@@ -61,8 +60,10 @@ function topologyBody(sources: AdminSources): unknown {
     hasQuorum: topology.hasQuorum,
     alarms: topology.alarms,
     members: topology.members.map((member) => {
-      const { slot: _, ...shown } = member;
-      return { ...shown, lastProbeSeconds: probes?.get(member.address)?.lastProbeSeconds ?? null };
+      // The slot is an index into the counters and means nothing outside.
+      const { address, id, role, state, slot: _, ...rest } = member;
+      const lastProbeSeconds = probes?.get(address)?.lastProbeSeconds ?? null;
+      return { address, id, role, state, ...rest, lastProbeSeconds };
     }),
   };
 }

@@ -60,12 +60,12 @@ header .facts { margin-left: auto; }
 .figure.bad { border-left-color: var(--bad); background: var(--bad-ground); }
 .figure.bad strong { color: var(--bad); }
 table { width: 100%; border-collapse: collapse; background: var(--card); border: 1px solid var(--line); border-radius: .5rem; font-size: .9375rem; }
-th, td { padding: .4rem .75rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
-thead th { border-top: 0; color: var(--soft); font-size: .8125rem; font-weight: 500; overflow-wrap: normal; }
+th, td { padding: .4rem .75rem; text-align: left; vertical-align: top; border-top: 1px solid var(--line); }
+tbody th, .wide { overflow-wrap: anywhere; }
+thead th { border-top: 0; color: var(--soft); font-size: .8125rem; font-weight: 500; white-space: nowrap; }
 tbody th { font-weight: 600; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
-.note td { border-top: 0; padding-top: 0; color: var(--bad); }
-.badge { display: inline-block; padding: 0 .5rem; border-radius: 1rem; border: 1px solid var(--line); font-size: .8125rem; font-weight: 600; }
+.badge { display: inline-block; white-space: nowrap; padding: 0 .5rem; border-radius: 1rem; border: 1px solid var(--line); font-size: .8125rem; font-weight: 600; }
 .badge.good { color: var(--good); background: var(--good-ground); border-color: transparent; }
 .badge.doubt { color: var(--doubt); background: var(--doubt-ground); border-color: transparent; }
 .badge.bad { color: var(--bad); background: var(--bad-ground); border-color: transparent; }
@@ -83,13 +83,13 @@ a { color: inherit; }
   .summary { grid-template-columns: 1fr 1fr 1fr; }
   .summary .figure:first-child { grid-column: 1 / -1; }
   header .facts { margin-left: 0; width: 100%; }
-  table, tbody, tr, th[scope="row"], td { display: block; }
+  table, tbody, tr, th[scope="row"] { display: block; }
   thead { position: absolute; clip-path: inset(50%); height: 1px; overflow: hidden; }
-  tbody tr + tr:not(.note) { border-top: 1px solid var(--line); }
-  th[scope="row"], td { border: 0; padding: .1rem .75rem; text-align: left; }
-  th[scope="row"] { padding-top: .5rem; font-size: 1rem; }
-  tr > :last-child { padding-bottom: .5rem; }
-  td[data-heading]::before { content: attr(data-heading); display: inline-block; width: 6.5rem; color: var(--soft); font-size: .8125rem; font-weight: 400; }
+  tbody tr { padding: .5rem .75rem; }
+  tbody tr + tr { border-top: 1px solid var(--line); }
+  th[scope="row"], td { border: 0; padding: .1rem 0; text-align: left; }
+  td { display: grid; grid-template-columns: 6.5rem 1fr; align-items: baseline; justify-items: start; }
+  td::before { content: attr(data-heading); color: var(--soft); font-size: .8125rem; }
   td:empty { display: none; }
   .events time { display: block; }
 }

@@ -25,7 +25,7 @@ export function createStatusPage(sources: AdminSources, events: EventLog): () =>
     const routes = sources.routes().map((route, index) => ({
       route,
       counts: countsOf(route.index),
-      reason: readiness.routes[index]?.reason ?? '',
+      candidates: readiness.routes[index]?.candidates ?? 0,
     }));
     const now = Date.now();
     const main = html`<main>
@@ -40,7 +40,7 @@ ${eventList(events.recent(EVENTS_SHOWN), now)}
   };
 }
 
-type RouteRow = { readonly route: RouteFacts; readonly counts: RouteCounts; readonly reason: string };
+type RouteRow = { readonly route: RouteFacts; readonly counts: RouteCounts; readonly candidates: number };
 
 function page(title: string, main: Html): Html {
   // Paths are relative, so the page also works behind a proxy that serves it under a path of its own.
@@ -112,9 +112,9 @@ function summary(topology: Topology, routes: readonly RouteRow[]): Html {
   const held = routes.reduce((sum, { counts }) => sum + counts.held, 0);
   return html`<section class="summary">
 ${figure('Primary', topology.primary ?? 'none', topology.primary === null ? 'bad' : 'good')}
-${figure('Quorum', topology.hasQuorum ? 'yes' : 'no', topology.hasQuorum ? 'good' : 'bad')}
+${quorumFigure(topology)}
 ${figure('Sessions', formatCount(open), 'plain')}
-${figure('Waiting', formatCount(held), held > 0 ? 'doubt' : 'plain')}
+${figure('Held', formatCount(held), held > 0 ? 'doubt' : 'plain')}
 </section>
 <p class="facts">${[
     `topology ${topology.version}`,
@@ -138,7 +138,7 @@ ${cell('State', badge(toneOfState(member.state), member.state))}
 ${cell('Takes', html`${takes(member)}`)}
 ${numberCell('Sessions', member.slot >= 0 && member.slot < MAX_MEMBER_SLOTS - 1 ? sessionsOn(member) : null)}
 ${cell('Version', html`${member.version}`)}
-${cell('Why', html`${member.dial === null && member.reason === '' ? 'its name does not resolve' : member.reason}`)}
+<td data-heading="Why" class="wide">${member.reason}</td>
 </tr>
 `,
 )}</tbody></table></section>`;
@@ -146,21 +146,22 @@ ${cell('Why', html`${member.dial === null && member.reason === '' ? 'its name do
 
 function routeTable(routes: readonly RouteRow[]): Html {
   return html`<section><h2>Routes</h2><table>
-<thead><tr><th>Name</th><th>Listens on</th><th>Role</th><th>Strategy</th><th class="number">Open</th><th class="number">Busy</th><th class="number">Waiting</th><th class="number">Accepted</th><th class="number">Refused</th></tr></thead>
+<thead><tr><th>Name</th><th>Listens on</th><th>Role</th><th>Strategy</th><th class="number">Candidates</th><th class="number">Open</th><th class="number">Busy</th><th class="number">Held</th><th class="number">Accepted</th><th class="number">Refused</th></tr></thead>
 <tbody>
 ${routes.map(
-  ({ route, counts, reason }) => html`<tr>
+  ({ route, counts, candidates }) => html`<tr>
 <th scope="row">${route.name}</th>
 ${cell('Listens on', route.isListening ? html`${listenText(route)}` : badge('bad', `not listening on ${listenText(route)}`))}
 ${cell('Role', html`${route.role}`)}
 ${cell('Strategy', html`${route.strategy}`)}
+<td data-heading="Candidates" class="number">${candidates === 0 ? badge('bad', 'none') : html`${candidates}`}</td>
 ${numberCell('Open', counts.open)}
 ${numberCell('Busy', counts.busy)}
-${numberCell('Waiting', counts.held)}
+${numberCell('Held', counts.held)}
 ${numberCell('Accepted', counts.accepted)}
 ${numberCell('Refused', counts.refused)}
 </tr>
-${reason === '' ? html`` : html`<tr class="note"><td colspan="9">${reason}</td></tr>\n`}`,
+`,
 )}</tbody></table></section>`;
 }
 
@@ -175,6 +176,12 @@ ${events.map(
 <span class="kind">${event.kind}</span> <span class="message">${event.message}</span></li>
 `,
 )}</ol></section>`;
+}
+
+/** Where there is no group there is no quorum to lose. */
+function quorumFigure(topology: Topology): Html {
+  if (topology.hasQuorum) return figure('Quorum', 'yes', 'good');
+  return topology.groupName === null ? figure('Quorum', '–', 'plain') : figure('Quorum', 'no', 'bad');
 }
 
 type Tone = 'good' | 'doubt' | 'bad' | 'plain';

@@ -1,0 +1,121 @@
+import t from 'tap';
+import { formatCount, formatDuration } from '../../src/admin/page/format.ts';
+import { html } from '../../src/admin/page/html.ts';
+import { createStatusPage } from '../../src/admin/page/status-page.ts';
+import type { AdminSources } from '../../src/admin/sources.ts';
+import { ROUTE, routeOffset, threadCells } from '../../src/shared/counters.ts';
+import { eventLog, facts, healthyTopology, member, noTopology, route } from './fixture.ts';
+
+function render(sources: AdminSources, events = eventLog()): string {
+  return createStatusPage(sources, events)();
+}
+
+t.test('a healthy group: the primary stands out and nothing is red', async (t) => {
+  const sources = facts();
+  threadCells(sources.counters, 0)[routeOffset(0) + ROUTE.sessionsOpen] = 1234;
+  const page = render(sources);
+  t.match(page, '<title>db-1:3306 · Fairlead</title>');
+  t.match(page, /<div class="figure good"><span>Primary<\/span><strong>db-1:3306<\/strong>/);
+  t.match(page, '1,234');
+  t.match(page, '127.0.0.1:6447');
+  t.match(page, 'Nothing has happened yet.');
+  t.notMatch(page, 'Alarms');
+  t.notMatch(page, /class="badge bad"/);
+});
+
+t.test(
+  'trouble stands on top, in words: alarms, routes without candidates, dead threads, draining',
+  async (t) => {
+    const topology = {
+      ...healthyTopology(),
+      primary: null,
+      hasQuorum: false,
+      alarms: ['The group has lost its quorum.'],
+      members: [
+        member('db-2:3306', { state: 'UNREACHABLE', acceptsReads: false, reason: 'no answer for 3 s' }),
+      ],
+    };
+    const sources = facts({ topology: () => topology, threadsAlive: () => 0, isDraining: () => true });
+    threadCells(sources.counters, 0)[routeOffset(0) + ROUTE.sessionsHeld] = 4;
+    const page = render(sources);
+    t.match(page, '<title>NOT READY · Fairlead</title>');
+    const alarms = page.slice(page.indexOf('Alarms'), page.indexOf('</ul>'));
+    t.match(alarms, 'The group has lost its quorum.');
+    t.match(alarms, 'Not ready: the router is stopping.');
+    t.match(alarms, 'Route rw: no member takes writes (db-2:3306: no answer for 3 s)');
+    t.match(alarms, '2 of 2 data threads are not running.');
+    t.ok(page.indexOf('Alarms') < page.indexOf('Primary'), 'before everything else');
+    t.match(page, /<div class="figure bad"><span>Primary<\/span><strong>none<\/strong>/);
+    t.match(page, /<div class="figure doubt"><span>Held<\/span><strong>4<\/strong>/);
+  },
+);
+
+t.test('before anything is known the page says so', async (t) => {
+  const page = render(facts({ topology: noTopology, routes: () => [] }));
+  t.match(page, 'No member is known.');
+  t.match(page, 'no route is configured');
+});
+
+t.test('a route that could not be bound shows its address and the reason', async (t) => {
+  const broken = route('rw', {
+    listen: { host: '::', port: 6446 },
+    port: null,
+    isListening: false,
+    problem: 'EADDRINUSE: the address is in use',
+  });
+  const page = render(facts({ routes: () => [broken] }));
+  t.match(page, 'not listening on [::]:6446');
+  t.match(page, 'Route rw: not listening: EADDRINUSE: the address is in use');
+});
+
+t.test('nothing that comes from outside becomes markup', async (t) => {
+  const hostile = `"><script>alert('x')</script>&lt;`;
+  const escaped = '&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;lt;';
+  const events = eventLog();
+  events.record('error', hostile, hostile, { hostile });
+  const topology = {
+    ...healthyTopology(),
+    primary: hostile,
+    groupName: hostile,
+    alarms: [hostile],
+    members: [member(hostile, { id: hostile, version: hostile, reason: hostile })],
+  };
+  const routes = [
+    route(hostile, { listen: { host: hostile, port: 1 }, isListening: false, port: null, problem: hostile }),
+  ];
+  const page = render(facts({ version: hostile, topology: () => topology, routes: () => routes }), events);
+  t.notMatch(page, hostile);
+  t.equal(page.match(/<script/g)?.length, 1, 'the one script is ours');
+  t.ok(page.split(escaped).length > 10);
+});
+
+t.test('the page needs no other server and no inline script or style', async (t) => {
+  const page = render(facts());
+  t.notMatch(page, /(src|href)="(https?:)?\/\//);
+  t.notMatch(page, /<style|style="|<script>|\son\w+="/);
+  t.match(page, '<noscript><meta http-equiv="refresh"', 'without a script it renews itself too');
+});
+
+t.test('html`` escapes values and keeps markup that is already Html', async (t) => {
+  t.equal(
+    html`<b title="${'"'}">${'<'}${1}${html`<i>${'&'}</i>`}${[html`a`, html`b`]}</b>`.markup,
+    '<b title="&quot;">&lt;1<i>&amp;</i>ab</b>',
+  );
+  t.equal(html`\n`.markup, '\n', 'escapes in a template mean what they mean elsewhere');
+});
+
+t.test('times and counts are for people', async (t) => {
+  const durations = [
+    [0, '0 s'],
+    [59.9, '59 s'],
+    [60, '1 min'],
+    [3599, '59 min'],
+    [3600, '1 h'],
+    [12_000, '3 h 20 min'],
+    [86_400, '1 d'],
+    [700_000, '8 d 2 h'],
+    [-5, '0 s'],
+  ] as const;
+  for (const [seconds, text] of durations) t.equal(formatDuration(seconds), text);
+  t.equal(formatCount(1234567), '1,234,567');
+});
