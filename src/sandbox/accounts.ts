@@ -1,0 +1,60 @@
+import type { Server } from './server.ts';
+
+export type Account = { readonly user: string; readonly password: string };
+
+export type NewAccount = Account & {
+  /** Default "caching_sha2_password"; the plugin must exist on the server. */
+  readonly plugin?: string;
+  /** Default "%". */
+  readonly host?: string;
+  /** E.g. "SELECT ON test.*"; default none. */
+  readonly grants?: readonly string[];
+  /** Whether the account may only log in over TLS. Default false. */
+  readonly requireTls?: boolean;
+};
+
+/** Present on every server of a sandbox, from any address. */
+export const ACCOUNTS = {
+  /** May do everything. */
+  root: { user: 'root', password: 'sakila' },
+  /** What the router's control sessions need and nothing more. */
+  router: { user: 'router', password: 'router-secret' },
+  /** An application: everything in the schemas `app`, `test` and `sbtest`. */
+  app: { user: 'app', password: 'app-secret' },
+  /** Members recover from each other with it. */
+  recovery: { user: 'recovery', password: 'recovery-secret' },
+  /** What MySQL Router's bootstrap would have created. */
+  mysqlRouter: { user: 'mysql_router', password: 'mysql-router-secret' },
+} as const satisfies Record<string, Account>;
+
+/** Creates an account through `server`, which must take writes. An account of that name is replaced. */
+export async function createAccount(server: Server, account: NewAccount): Promise<void> {
+  const { user, password, plugin = 'caching_sha2_password', host = '%' } = account;
+  await server.query('DROP USER IF EXISTS ?@?', [user, host]);
+  const demand = account.requireTls === true ? ' REQUIRE SSL' : '';
+  await server.query(`CREATE USER ?@? IDENTIFIED WITH ${plugin} BY ?${demand}`, [user, host, password]);
+  for (const grant of account.grants ?? []) await server.query(`GRANT ${grant} TO ?@?`, [user, host]);
+}
+
+/** The statements that make {@link ACCOUNTS} on a newly initialised server; one per line, as `init_file` wants them. */
+export function accountStatements(): readonly string[] {
+  const { root, router, app, recovery, mysqlRouter } = ACCOUNTS;
+  const metadata = 'mysql_innodb_cluster_metadata';
+  return [
+    `ALTER USER 'root'@'localhost' IDENTIFIED BY '${root.password}';`,
+    ...[root, router, app, recovery, mysqlRouter].map(
+      ({ user, password }) => `CREATE USER '${user}'@'%' IDENTIFIED BY '${password}';`,
+    ),
+    `GRANT ALL ON *.* TO '${root.user}'@'%' WITH GRANT OPTION;`,
+    ...[router, mysqlRouter].flatMap(({ user }) => [
+      `GRANT SELECT ON performance_schema.replication_group_members TO '${user}'@'%';`,
+      `GRANT SELECT ON performance_schema.replication_group_member_stats TO '${user}'@'%';`,
+      `GRANT SELECT ON performance_schema.global_variables TO '${user}'@'%';`,
+    ]),
+    `GRANT SELECT ON ${metadata}.* TO '${router.user}'@'%';`,
+    // MySQL Router also registers itself; its grants on two tables can only be given to the whole schema here.
+    `GRANT SELECT, EXECUTE, INSERT, UPDATE, DELETE ON ${metadata}.* TO '${mysqlRouter.user}'@'%';`,
+    ...['app', 'test', 'sbtest'].map((schema) => `GRANT ALL ON ${schema}.* TO '${app.user}'@'%';`),
+    `GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, GROUP_REPLICATION_STREAM ON *.* TO '${recovery.user}'@'%';`,
+  ];
+}

@@ -1,0 +1,259 @@
+import { randomUUID } from 'node:crypto';
+import { ACCOUNTS } from './accounts.ts';
+import type { Variables } from './mysqld-options.ts';
+import { messageOf, SandboxError } from './outcome.ts';
+import { Server, type ServerContext } from './server.ts';
+import { waitFor } from './wait.ts';
+
+export type GroupMode = 'single-primary' | 'multi-primary';
+
+export type GroupOptions = {
+  /** Members at the start, 1 to 9. Default 3. */
+  readonly size?: number;
+  /** Default "single-primary". */
+  readonly mode?: GroupMode;
+  /** On top of the sandbox's for every member; these win. */
+  readonly variables?: Variables;
+};
+
+export type AddMemberOptions = {
+  /** How the new member gets the group's data: from a donor's binary log, or as a copy. Default "incremental". */
+  readonly recovery?: 'incremental' | 'clone';
+};
+
+/** One row of `performance_schema.replication_group_members`. */
+export type MemberRow = {
+  readonly uuid: string;
+  readonly port: number;
+  readonly state: string;
+  readonly role: string;
+};
+
+/** A Group Replication group of real servers on loopback. */
+export class Group {
+  /** `group_replication_group_name`. */
+  readonly name: string = randomUUID();
+  readonly #context: ServerContext;
+  readonly #options: GroupOptions;
+  readonly #prefix: string;
+  #members: readonly Server[] = [];
+  #nextServerId = 1;
+
+  private constructor(context: ServerContext, options: GroupOptions, prefix: string) {
+    this.#context = context;
+    this.#options = options;
+    this.#prefix = prefix;
+  }
+
+  /** Returns when all members are ONLINE. `prefix` starts the members' names, which are unique in the sandbox. */
+  static async form(context: ServerContext, options: GroupOptions, prefix: string): Promise<Group> {
+    const group = new Group(context, options, prefix);
+    const size = options.size ?? 3;
+    group.#members = await Promise.all(Array.from({ length: size }, () => group.#createServer()));
+    await Promise.all(group.#members.map((server) => group.#startConfigured(server)));
+    await group.bootstrap();
+    return group;
+  }
+
+  /** In the order they were added; also those that are stopped. */
+  get members(): readonly Server[] {
+    return this.#members;
+  }
+
+  /**
+   * Forms the group from its running members, the first of `members` leading: at the start, and again after
+   * the whole group was lost.
+   */
+  async bootstrap(members: readonly Server[] = this.#members): Promise<void> {
+    const [leader, ...others] = members;
+    if (leader === undefined) throw new SandboxError('a group needs at least one member');
+    await leader.query('SET GLOBAL group_replication_bootstrap_group = ON');
+    await this.#startReplication(leader);
+    await leader.query('SET GLOBAL group_replication_bootstrap_group = OFF');
+    await Promise.all(others.map((server) => this.#join(server)));
+    await this.waitUntilOnline(members);
+  }
+
+  /** Throws when no reachable member knows a primary; with several, the first of `members`. */
+  async primary(): Promise<Server> {
+    const [primary] = await this.primaries();
+    if (primary === undefined) throw new SandboxError('the group has no primary now');
+    return primary;
+  }
+
+  /** As the first member with a quorum sees it. */
+  async primaries(): Promise<readonly Server[]> {
+    return this.#withRole('PRIMARY');
+  }
+
+  /** ONLINE secondaries, as the first member with a quorum sees it. */
+  async secondaries(): Promise<readonly Server[]> {
+    return this.#withRole('SECONDARY');
+  }
+
+  /** How `server` sees the group. */
+  async view(server: Server): Promise<readonly MemberRow[]> {
+    const rows = await server.query(
+      'SELECT member_id AS uuid, member_port AS port, member_state AS state, member_role AS role' +
+        ' FROM performance_schema.replication_group_members',
+    );
+    return rows.map(({ uuid, port, state, role }) => ({
+      uuid: String(uuid),
+      port: Number(port),
+      state: String(state),
+      role: String(role),
+    }));
+  }
+
+  /** Starts a new server, makes it a member and returns it when it is ONLINE. */
+  async addMember(options: AddMemberOptions = {}): Promise<Server> {
+    const server = await this.#createServer();
+    this.#members = [...this.#members, server];
+    await this.#startConfigured(server);
+    if (options.recovery === 'clone') {
+      // More than one missing transaction makes it copy a donor.
+      await server.query('SET GLOBAL group_replication_clone_threshold = 1');
+    }
+    await this.#join(server);
+    await this.waitUntilOnline([server]);
+    return server;
+  }
+
+  /** Takes `server` out of the group in good order and stops it. */
+  async removeMember(server: Server): Promise<void> {
+    await server.query('STOP GROUP_REPLICATION');
+    await server.stop();
+    this.#members = this.#members.filter((member) => member !== server);
+  }
+
+  /** Starts `server` if it is stopped, has it join again, and returns when it is ONLINE. */
+  async rejoin(server: Server): Promise<void> {
+    if (!server.isRunning) await this.#startConfigured(server);
+    await this.#join(server);
+    await this.waitUntilOnline([server]);
+  }
+
+  /** Makes `server` the primary; returns when it takes writes. */
+  async setPrimary(server: Server): Promise<void> {
+    await server.query('SELECT group_replication_set_as_primary(?)', [server.uuid]);
+    await this.waitUntilWritable(server);
+  }
+
+  async switchToMultiPrimary(): Promise<void> {
+    await (await this.primary()).query('SELECT group_replication_switch_to_multi_primary_mode()');
+  }
+
+  /** `primary` leads afterwards. */
+  async switchToSinglePrimary(primary: Server): Promise<void> {
+    await primary.query('SELECT group_replication_switch_to_single_primary_mode(?)', [primary.uuid]);
+  }
+
+  /** Returns when a member other than `former` is primary and takes writes, with that member. */
+  async waitForNewPrimary(former: Server, timeoutMs: number = FAILOVER_TIMEOUT_MS): Promise<Server> {
+    const primary = await waitFor({ what: `a primary other than ${former.name}`, timeoutMs }, async () => {
+      const primaries = await this.primaries();
+      return primaries.find((server) => server !== former);
+    });
+    await this.waitUntilWritable(primary);
+    return primary;
+  }
+
+  async waitUntilWritable(server: Server): Promise<void> {
+    await waitFor({ what: `${server.name} to take writes`, timeoutMs: FAILOVER_TIMEOUT_MS }, async () => {
+      const [row] = await server.query('SELECT @@global.super_read_only AS readOnly');
+      const { readOnly } = row ?? {};
+      return readOnly === 0 ? true : undefined;
+    });
+  }
+
+  /** Returns when each of `members` says of itself that it is ONLINE. */
+  async waitUntilOnline(members: readonly Server[] = this.#members): Promise<void> {
+    await Promise.all(members.map((server) => this.#waitUntilMemberOnline(server)));
+  }
+
+  async #waitUntilMemberOnline(server: Server): Promise<void> {
+    const what = `${server.name} to be ONLINE`;
+    await waitFor({ what, timeoutMs: ONLINE_TIMEOUT_MS, intervalMs: 100 }, async () => {
+      const own = (await this.view(server)).find((row) => row.uuid === server.uuid);
+      if (own?.state === 'ONLINE') return true;
+      // A clone ends with a restart of the server, after which it is for us to start replication again.
+      if (own === undefined || own.state === 'OFFLINE') await this.#startReplication(server);
+      if (own?.state === 'ERROR') {
+        throw new SandboxError(
+          `${server.name} is in state ERROR:\n${(await server.errorLog()).slice(-3000)}`,
+        );
+      }
+      return undefined;
+    });
+  }
+
+  async #withRole(role: string): Promise<readonly Server[]> {
+    for (const server of this.#members) {
+      if (!server.isAnswering) continue;
+      try {
+        const rows = await this.view(server);
+        const online = rows.filter((row) => row.state === 'ONLINE');
+        const own = online.find((row) => row.uuid === server.uuid);
+        if (own === undefined || online.length * 2 <= rows.length) continue;
+        const uuids = new Set(online.filter((row) => row.role === role).map((row) => row.uuid));
+        return this.#members.filter((member) => uuids.has(member.uuid));
+      } catch (error) {
+        this.#context.log(`${server.name} was not asked about the group: ${messageOf(error)}`);
+      }
+    }
+    return [];
+  }
+
+  async #createServer(): Promise<Server> {
+    const serverId = this.#nextServerId;
+    this.#nextServerId += 1;
+    return Server.create(this.#context, {
+      name: `${this.#prefix}${serverId}`,
+      serverId,
+      variables: { ...this.#options.variables },
+    });
+  }
+
+  /** Starts it with the group's variables, which name all present members as seeds. */
+  async #startConfigured(server: Server): Promise<void> {
+    const isMultiPrimary = this.#options.mode === 'multi-primary';
+    await server.configure({
+      // Loaded at the start, so that the template serves for single servers too.
+      plugin_load_add: 'group_replication.so;mysql_clone.so',
+      group_replication_group_name: this.name,
+      group_replication_local_address: `${server.host}:${server.groupPort}`,
+      group_replication_group_seeds: this.#members
+        .map((member) => `${member.host}:${member.groupPort}`)
+        .join(','),
+      group_replication_start_on_boot: 'OFF',
+      group_replication_single_primary_mode: isMultiPrimary ? 'OFF' : 'ON',
+      group_replication_enforce_update_everywhere_checks: isMultiPrimary ? 'ON' : 'OFF',
+      // A dead member is suspected after five seconds, which is fixed; tests do not wait for more.
+      group_replication_member_expel_timeout: 0,
+      group_replication_recovery_get_public_key: 'ON',
+      group_replication_recovery_reconnect_interval: 1,
+      group_replication_message_cache_size: 134_217_728,
+      ...this.#options.variables,
+    });
+    await server.start();
+  }
+
+  /** Joining at the same moment as another member, or right after leaving, may be refused for a while. */
+  async #join(server: Server): Promise<void> {
+    await waitFor(
+      { what: `${server.name} to join`, timeoutMs: ONLINE_TIMEOUT_MS, intervalMs: 200 },
+      async () => {
+        await this.#startReplication(server);
+        return true;
+      },
+    );
+  }
+
+  async #startReplication(server: Server): Promise<void> {
+    const { user, password } = ACCOUNTS.recovery;
+    await server.query('START GROUP_REPLICATION USER = ?, PASSWORD = ?', [user, password]);
+  }
+}
+
+const ONLINE_TIMEOUT_MS = 90_000;
+const FAILOVER_TIMEOUT_MS = 60_000;

@@ -1,0 +1,92 @@
+/**
+ * Real servers for the demo, the tests and the benchmarks: fetched once into the cache, started on loopback on ports of
+ * their own, and gone when the sandbox or its process is.
+ *
+ *     const sandbox = await createSandbox();
+ *     const group = await sandbox.startGroup({ size: 3 });
+ *     const primary = await group.primary();
+ *     await primary.query('SELECT 1');
+ *     await sandbox.close();
+ */
+import { Group, type GroupOptions } from './group.ts';
+import type { Variables } from './mysqld-options.ts';
+import type { SandboxLog } from './outcome.ts';
+import { type Part, type PartName, requirePart } from './parts.ts';
+import { reservePorts } from './ports.ts';
+import { Server } from './server.ts';
+import { createRunDirectory, type RunDirectory } from './watchdog.ts';
+
+export { ACCOUNTS, type Account, createAccount, type NewAccount } from './accounts.ts';
+export type { AddMemberOptions, Group, GroupMode, GroupOptions, MemberRow } from './group.ts';
+export type { Variables } from './mysqld-options.ts';
+export { type Availability, SandboxError, UnavailableError } from './outcome.ts';
+export { findPart, missingParts, type Part, type PartName } from './parts.ts';
+export { type Command, type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
+export type { Row, Server } from './server.ts';
+export { type WaitOptions, waitFor } from './wait.ts';
+
+export type SandboxOptions = {
+  /** Told about downloads and unexpected ends of servers. Default: silence. */
+  readonly log?: SandboxLog;
+};
+
+export type StartServerOptions = { readonly variables?: Variables };
+
+/** Makes a sandbox with nothing in it yet. Close it; if the process ends without, it is closed all the same. */
+export async function createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
+  return new Sandbox(await createRunDirectory(), options.log ?? (() => {}));
+}
+
+export class Sandbox {
+  readonly #run: RunDirectory;
+  readonly #log: SandboxLog;
+  #isClosing = false;
+  #startedServers = 0;
+  #startedGroups = 0;
+
+  constructor(run: RunDirectory, log: SandboxLog) {
+    this.#run = run;
+    this.#log = (message) => {
+      // That everything ends now is no news.
+      if (!this.#isClosing) log(message);
+    };
+  }
+
+  /** A folder for whatever must go when the sandbox goes. */
+  get directory(): string {
+    return this.#run.path;
+  }
+
+  /** One server that replicates with nobody; returns when it answers. */
+  async startServer(options: StartServerOptions = {}): Promise<Server> {
+    this.#startedServers += 1;
+    const serverId = this.#startedServers;
+    const context = { mysql: await this.part('mysql'), run: this.#run, log: this.#log };
+    const server = await Server.create(context, { name: `server-${serverId}`, serverId, ...options });
+    await server.start();
+    return server;
+  }
+
+  /** Returns when all members are ONLINE. */
+  async startGroup(options: GroupOptions = {}): Promise<Group> {
+    this.#startedGroups += 1;
+    const context = { mysql: await this.part('mysql'), run: this.#run, log: this.#log };
+    return Group.form(context, options, `group-${this.#startedGroups}-member-`);
+  }
+
+  /** A real program's files, fetched if need be; throws `UnavailableError` when that cannot be. */
+  part(name: PartName): Promise<Part> {
+    return requirePart(name, this.#log);
+  }
+
+  /** Free ports on loopback, kept from other sandboxes until this one closes. */
+  reservePorts(count: number): Promise<readonly number[]> {
+    return reservePorts(count, this.#run.path);
+  }
+
+  /** Kills everything the sandbox started and removes its files. */
+  close(): Promise<void> {
+    this.#isClosing = true;
+    return this.#run.close();
+  }
+}

@@ -1,0 +1,208 @@
+/**
+ * Real programs by name. A part is a set of Debian packages, unpacked once into its own folder of the cache and run
+ * from there; adding a program to the sandbox means adding a line to {@link PART_DEFINITIONS}.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { unpackPackages } from './apt.ts';
+import { cacheDirectory, underLock } from './cache.ts';
+import { readInterpreter, writeInterpreter } from './elf.ts';
+import { type Availability, messageOf, type SandboxLog, UnavailableError } from './outcome.ts';
+import { type Command, inheritedEnvironment } from './run-command.ts';
+
+type PartDefinition = {
+  readonly packages: readonly string[];
+  readonly release: string;
+  /** Folders with programs beside usr/bin and usr/sbin, relative to the part's folder. */
+  readonly programDirectories?: readonly string[];
+  /** Extra environment, made from the part's folder. */
+  readonly environment?: (root: string) => Readonly<Record<string, string>>;
+};
+
+export const PART_DEFINITIONS = {
+  mysql: { packages: ['mysql-server-core', 'mysql-client-core'], release: 'sid' },
+  'mysql-router': { packages: ['mysql-router'], release: 'sid' },
+  haproxy: { packages: ['haproxy'], release: 'sid' },
+  sysbench: {
+    packages: ['sysbench'],
+    release: 'sid',
+    environment: (root) => ({
+      LUA_PATH: `${join(root, 'usr', 'share', 'sysbench')}/?.lua`,
+      MARIADB_PLUGIN_DIR: join(libraryDirectory(root), 'libmariadb3', 'plugin'),
+    }),
+  },
+} as const satisfies Record<string, PartDefinition>;
+
+export type PartName = keyof typeof PART_DEFINITIONS;
+
+/** An unpacked part, or for "mysql" the installation `FAIRLEAD_MYSQLD` points into. */
+export type Part = {
+  readonly name: PartName;
+  /** The folder that stands for "/": programs are in usr/bin and usr/sbin below it. */
+  readonly root: string;
+  /** What a cache key of something made with this part must contain: changes with the part's version. */
+  readonly version: string;
+  /** How to start one of the part's programs, by its bare name. */
+  command(program: string, args: readonly string[]): Command;
+};
+
+/** Finds `name` in the cache or fetches it. Never throws for want of network, tools or rights. */
+export async function findPart(name: PartName, log: SandboxLog): Promise<Availability<Part>> {
+  try {
+    const { FAIRLEAD_MYSQLD: mysqld } = process.env;
+    if (name === 'mysql' && mysqld !== undefined && mysqld !== '') {
+      return { kind: 'available', value: installedMysql(mysqld) };
+    }
+    return { kind: 'available', value: await cachedPart(name, log) };
+  } catch (error) {
+    return { kind: 'unavailable', reason: `no ${name}: ${messageOf(error)}` };
+  }
+}
+
+/** The part, or an {@link UnavailableError} with the reason. */
+export async function requirePart(name: PartName, log: SandboxLog): Promise<Part> {
+  const part = await findPart(name, log);
+  if (part.kind === 'unavailable') throw new UnavailableError(part.reason);
+  return part.value;
+}
+
+/**
+ * `false` when every named part can be had, else the reason: made for tap's `skip`.
+ * Fetches what is missing.
+ */
+export async function missingParts(...names: readonly PartName[]): Promise<string | false> {
+  for (const name of names) {
+    const part = await findPart(name, ignoreProgress);
+    if (part.kind === 'unavailable') return part.reason;
+  }
+  return false;
+}
+
+async function cachedPart(name: PartName, log: SandboxLog): Promise<Part> {
+  const cache = cacheDirectory();
+  const root = join(cache, 'parts', name);
+  const definition: PartDefinition = PART_DEFINITIONS[name];
+  // The folder's own path is in the programs' headers: a cache that was moved is unpacked anew.
+  const wanted = JSON.stringify({ packages: definition.packages, release: definition.release, root });
+  if (!(await isUnpacked(root, wanted))) {
+    await underLock(join(cache, 'parts.lock'), async () => {
+      if (await isUnpacked(root, wanted)) return;
+      await unpackPart(definition, root, wanted, log);
+    });
+  }
+  const environment = { LD_LIBRARY_PATH: libraryPath(root), ...definition.environment?.(root) };
+  return {
+    name,
+    root,
+    version: await readVersion(root),
+    command: (program, args) => ({
+      file: findProgram(root, definition, program),
+      args,
+      env: inheritedEnvironment(environment),
+    }),
+  };
+}
+
+async function unpackPart(
+  definition: PartDefinition,
+  root: string,
+  wanted: string,
+  log: SandboxLog,
+): Promise<void> {
+  if (process.platform !== 'linux')
+    throw new UnavailableError(`Debian packages do not run on ${process.platform}`);
+  await mkdir(dirname(root), { recursive: true });
+  const staging = await mkdtemp(`${root}.`);
+  try {
+    const archives = await unpackPackages({
+      packages: definition.packages,
+      release: definition.release,
+      stateDirectory: join(cacheDirectory(), 'apt', definition.release),
+      targetDirectory: staging,
+      log,
+    });
+    await useOwnLoader(staging, root, definition);
+    await writeFile(join(staging, WANTED_FILE), wanted);
+    await writeFile(
+      join(staging, VERSION_FILE),
+      createHash('sha256').update(archives.join(' ')).digest('hex').slice(0, 12),
+    );
+    await rm(root, { recursive: true, force: true });
+    await rename(staging, root);
+  } finally {
+    await rm(staging, { recursive: true, force: true });
+  }
+}
+
+/** Points every program in `staging` at the dynamic loader it will find below `root`. */
+async function useOwnLoader(staging: string, root: string, definition: PartDefinition): Promise<void> {
+  for (const folder of programDirectories(definition)) {
+    const directory = join(staging, folder);
+    if (!existsSync(directory)) continue;
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      const path = join(directory, entry.name);
+      const interpreter = entry.isFile() ? await readInterpreter(path) : undefined;
+      // Debian's /lib64 is a link to /usr/lib64 that packages no longer contain.
+      if (interpreter !== undefined) await writeInterpreter(path, join(root, 'usr', interpreter));
+    }
+  }
+}
+
+async function isUnpacked(root: string, wanted: string): Promise<boolean> {
+  const path = join(root, WANTED_FILE);
+  return existsSync(path) && (await readFile(path, 'utf8')) === wanted;
+}
+
+async function readVersion(root: string): Promise<string> {
+  return readFile(join(root, VERSION_FILE), 'utf8');
+}
+
+function findProgram(root: string, definition: PartDefinition, program: string): string {
+  for (const folder of programDirectories(definition)) {
+    const path = join(root, folder, program);
+    if (existsSync(path)) return path;
+  }
+  throw new UnavailableError(`no program ${program} in ${root}`);
+}
+
+function programDirectories(definition: PartDefinition): readonly string[] {
+  return [join('usr', 'bin'), join('usr', 'sbin'), ...(definition.programDirectories ?? [])];
+}
+
+/** The multi-architecture folder, e.g. usr/lib/x86_64-linux-gnu. */
+function libraryDirectory(root: string): string {
+  const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+  return join(root, 'usr', 'lib', `${machine}-linux-gnu`);
+}
+
+function libraryPath(root: string): string {
+  const own = libraryDirectory(root);
+  return [own, join(own, 'systemd'), join(root, 'usr', 'lib', 'mysql', 'private')]
+    .filter((directory) => existsSync(directory))
+    .join(':');
+}
+
+/** A MySQL that is installed elsewhere; its client programs are taken from beside it, else from the PATH. */
+function installedMysql(mysqld: string): Part {
+  if (!existsSync(mysqld))
+    throw new UnavailableError(`FAIRLEAD_MYSQLD names ${mysqld}, which does not exist`);
+  const prefix = dirname(dirname(mysqld));
+  return {
+    name: 'mysql',
+    root: dirname(prefix),
+    version: mysqld,
+    command: (program, args) => {
+      const beside = [join(prefix, 'bin', program), join(dirname(mysqld), program)].find((path) =>
+        existsSync(path),
+      );
+      return { file: program === 'mysqld' ? mysqld : (beside ?? program), args, env: inheritedEnvironment() };
+    },
+  };
+}
+
+function ignoreProgress(): void {}
+
+const WANTED_FILE = '.fairlead-part.json';
+const VERSION_FILE = '.fairlead-version';
