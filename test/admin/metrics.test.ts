@@ -11,6 +11,7 @@ import {
   MEMBER,
   memberOffset,
   observeSeconds,
+  REFUSAL_REASONS,
   ROUTE,
   routeOffset,
   THREAD,
@@ -286,6 +287,38 @@ t.test('a scrape at the limit of routes and members does not stall the main thre
   t.ok(fastest < 100);
 });
 
+t.test('no cell of the data threads is counted in vain: each shows in a scrape', async (t) => {
+  const sources = facts({ threads: 1 });
+  const exposition = createExposition(sources, noCounts);
+  const cells = threadCells(sources.counters, 0);
+  // What prom-client measures itself changes from scrape to scrape.
+  const scrapeOurs = async (): Promise<string> =>
+    (await exposition.render('')).body
+      .split('\n')
+      .filter((line) => line.startsWith('fairlead_'))
+      .join('\n');
+  cells[THREAD.errorNumbers] = 1062;
+  cells[THREAD.errorCounts] = 1;
+  let before = await scrapeOurs();
+  const offsets = [
+    ...Object.entries(ROUTE).map(([name, offset]) => ({
+      name: `route ${name}`,
+      offset: routeOffset(1) + offset,
+    })),
+    ...Object.entries(MEMBER).map(([name, offset]) => ({
+      name: `member ${name}`,
+      offset: memberOffset(2) + offset,
+    })),
+    ...Object.entries(THREAD).map(([name, offset]) => ({ name: `thread ${name}`, offset })),
+  ];
+  for (const { name, offset } of offsets) {
+    cells[offset] = (cells[offset] ?? 0) + 1;
+    const after = await scrapeOurs();
+    t.not(after, before, name);
+    before = after;
+  }
+});
+
 t.test('docs/metrics.md lists exactly the metrics there are, with type and labels', async (t) => {
   const page = await readFile(new URL('../../docs/metrics.md', import.meta.url), 'utf8');
   const rows = page.matchAll(/^\| `(fairlead_\w+)` \| (\w+) \| ([^|]*) \| ([^|]+) \|$/gm);
@@ -304,4 +337,7 @@ t.test('docs/metrics.md lists exactly the metrics there are, with type and label
   const byName = (a: { name: string | undefined }, b: { name: string | undefined }): number =>
     (a.name ?? '') < (b.name ?? '') ? -1 : 1;
   t.strictSame(listed.toSorted(byName), registered.toSorted(byName));
+  for (const value of [...END_REASONS, ...REFUSAL_REASONS, ...DIAL_RESULTS]) {
+    t.ok(page.includes(`\`${value}\``), `${value} is explained`);
+  }
 });

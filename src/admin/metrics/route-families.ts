@@ -185,20 +185,20 @@ export function routeFamilies(sources: AdminSources, counters: CounterReader): r
     ),
     latency(
       'fairlead_first_byte_seconds',
-      "Time from a command's first byte to the first byte of its answer.",
+      'Time from a command to the first byte of its answer.',
       'firstByteSeconds',
     ),
-    latency(
-      'fairlead_command_seconds',
-      "Time from a command's first byte to the end of its answer.",
-      'commandSeconds',
-    ),
+    latency('fairlead_command_seconds', 'Time from a command to the end of its answer.', 'commandSeconds'),
     latency(
       'fairlead_connect_seconds',
-      'Time from accepting a client to the initial handshake of its server, holds included.',
+      'Time from dialling a member to its initial handshake, of dials that succeeded.',
       'connectSeconds',
     ),
-    latency('fairlead_hold_seconds', 'Time sessions waited for a destination.', 'holdSeconds'),
+    latency(
+      'fairlead_hold_seconds',
+      'Time held sessions waited for a destination, of those that were served.',
+      'holdSeconds',
+    ),
   ];
 }
 
