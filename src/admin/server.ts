@@ -14,7 +14,7 @@ import { createApi } from './api.ts';
 import { livez, readyz } from './health.ts';
 import { createExposition } from './metrics/exposition.ts';
 import type { AdminCounts } from './metrics/program-families.ts';
-import { STATUS_SCRIPT, STATUS_STYLE } from './page/assets.ts';
+import { STATUS_ICON, STATUS_SCRIPT, STATUS_STYLE } from './page/assets.ts';
 import { createStatusPage } from './page/status-page.ts';
 import { errorReply, type Reply, textReply } from './reply.ts';
 import type { AdminSources } from './sources.ts';
@@ -97,6 +97,7 @@ function createEndpoints(
       '/status.js',
       () => ({ status: 200, contentType: 'text/javascript; charset=utf-8', body: STATUS_SCRIPT }),
     ],
+    ['/status.svg', () => ({ status: 200, contentType: 'image/svg+xml', body: STATUS_ICON })],
     ['/livez', livez],
     ['/readyz', (query) => readyz(sources, query)],
     [
@@ -203,7 +204,7 @@ function createCounts() {
 const SECURITY_HEADERS = {
   'Cache-Control': 'no-store',
   'Content-Security-Policy':
-    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'Cross-Origin-Resource-Policy': 'same-origin',
   'Referrer-Policy': 'no-referrer',
   'X-Content-Type-Options': 'nosniff',

@@ -21,6 +21,7 @@ const PATHS = [
   '/',
   '/status.css',
   '/status.js',
+  '/status.svg',
   '/livez',
   '/readyz',
   '/metrics',

@@ -1,5 +1,5 @@
 /**
- * Style and script of the status page. They are served from here, so the page needs no build and asks no other server.
+ * Style, icon and script of the status page. They are served from here, so the page needs no build and asks no other server.
  */
 
 export const STATUS_STYLE = `:root {
@@ -95,6 +95,13 @@ a { color: inherit; }
 }
 `;
 
+/** A rope through a ring. */
+export const STATUS_ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="none">
+<path d="M1 13 L15 5" stroke="#c98a1b" stroke-width="2.5" stroke-linecap="round"/>
+<circle cx="8" cy="9" r="5" stroke="#2f6fb0" stroke-width="2.5"/>
+</svg>
+`;
+
 export const STATUS_SCRIPT = `'use strict';
 const REFRESH_MS = 2000;
 let freshAt = new Date();
@@ -116,7 +123,7 @@ async function refresh() {
     document.title = page.title;
     if (!isReading()) document.querySelector('main').replaceWith(page.querySelector('main'));
   } catch {
-    document.getElementById('stale-since').textContent = freshAt.toLocaleTimeString();
+    document.getElementById('stale-since').textContent = freshAt.toISOString().slice(11, 19) + ' UTC';
     document.title = 'NO ANSWER · Fairlead';
     stale.hidden = false;
   }

@@ -51,7 +51,7 @@ function page(title: string, main: Html): Html {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>${title}</title>
-<link rel="icon" href="data:,">
+<link rel="icon" href="status.svg">
 <link rel="stylesheet" href="status.css">
 <script src="status.js" defer></script>
 <noscript><meta http-equiv="refresh" content="5"></noscript>
