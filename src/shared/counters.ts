@@ -5,7 +5,7 @@
  * blocks up when it is scraped. A reading may be a few events old, never torn: every cell is one aligned 64-bit float,
  * exact up to 2^53. The blocks are sized once: routes and members get an index in them, unknown names never make them grow.
  *
- *   header | thread 0: process cells, errors by number, routes, members | thread 1: …
+ *   header | thread 0: own cells, errors by number, routes, members | thread 1: …
  */
 
 /** Routes that can have counters of their own. */
@@ -45,6 +45,8 @@ export const REFUSAL_REASONS = [
   'bad_handshake',
   'out_of_order',
   'handshake_timeout',
+  'server_handshake',
+  'server_lost',
   'draining',
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
@@ -138,8 +140,12 @@ const MEMBER_SIZE = sizeOf(MEMBER_CELLS);
 const THREAD_SIZE = sizeOf(THREAD_CELLS);
 const BLOCK_SIZE = THREAD_SIZE + MAX_ROUTES * ROUTE_SIZE + MAX_MEMBER_SLOTS * MEMBER_SIZE;
 
-/** Cells in front of the blocks, as 32-bit integers: the round-robin position of each route. */
-const HEADER_BYTES = 8 * Math.ceil((MAX_ROUTES * 4) / 8);
+/**
+ * In front of the blocks, 32-bit integers that all threads change together, with Atomics: the round-robin position of
+ * each route, the sessions open on each route, and the sessions open and held in all.
+ */
+const HEADER_INTS = 2 * MAX_ROUTES + 2;
+const HEADER_BYTES = HEADER_INTS * 4;
 
 /** Makes the memory for `threads` data threads. */
 export function createCounterMemory(threads: number): SharedArrayBuffer {
@@ -151,10 +157,18 @@ export function threadCells(memory: SharedArrayBuffer, threadIndex: number): Flo
   return new Float64Array(memory, HEADER_BYTES + threadIndex * BLOCK_SIZE * 8, BLOCK_SIZE);
 }
 
-/** Round-robin positions shared by all threads, one a route; advanced with Atomics.add. */
-export function roundRobinPositions(memory: SharedArrayBuffer): Int32Array {
-  return new Int32Array(memory, 0, MAX_ROUTES);
+/** Numbers that all threads share exactly, because a limit or an order hangs on them. Changed with Atomics only. */
+export function sharedHeader(memory: SharedArrayBuffer): Int32Array {
+  return new Int32Array(memory, 0, HEADER_INTS);
 }
+
+/** Indices into the shared header; the first two take a route's index on top. */
+export const HEADER = {
+  roundRobinPosition: 0,
+  openOnRoute: MAX_ROUTES,
+  openInAll: 2 * MAX_ROUTES,
+  heldInAll: 2 * MAX_ROUTES + 1,
+} as const;
 
 /** Where the block of a route begins in a thread's cells. */
 export function routeOffset(routeIndex: number): number {
@@ -176,16 +190,36 @@ export function observeSeconds(cells: Float64Array, offset: number, seconds: num
   cells[sum] = (cells[sum] ?? 0) + seconds;
 }
 
+/** Counts an error by its number; once the thread's cells are taken, further numbers are counted together. */
+export function countErrorNumber(cells: Float64Array, errorNumber: number): void {
+  for (let cell = 0; cell < ERROR_NUMBER_CELLS; cell++) {
+    const taken = cells[THREAD.errorNumbers + cell];
+    if (taken === 0) cells[THREAD.errorNumbers + cell] = errorNumber;
+    else if (taken !== errorNumber) continue;
+    return add(cells, THREAD.errorCounts + cell, 1);
+  }
+  add(cells, THREAD.errorsOther, 1);
+}
+
 /** Adds to one cell. */
 export function add(cells: Float64Array, offset: number, amount: number): void {
   cells[offset] = (cells[offset] ?? 0) + amount;
 }
 
-/** Gauges of a thread that died must not stay: the thread that takes its block starts them from zero. */
-export function clearGauges(cells: Float64Array): void {
+/**
+ * A thread that died took its sessions with it: its gauges start from zero again, and what it had open is taken out of
+ * the shared header.
+ */
+export function forgetThread(memory: SharedArrayBuffer, threadIndex: number): void {
+  const cells = threadCells(memory, threadIndex);
+  const header = sharedHeader(memory);
   for (const name of ['acceptsPaused', 'queuedBytes'] as const) cells[THREAD[name]] = 0;
   for (let route = 0; route < MAX_ROUTES; route++) {
     const base = routeOffset(route);
+    const open = cells[base + ROUTE.sessionsOpen] ?? 0;
+    Atomics.sub(header, HEADER.openOnRoute + route, open);
+    Atomics.sub(header, HEADER.openInAll, open);
+    Atomics.sub(header, HEADER.heldInAll, cells[base + ROUTE.sessionsHeld] ?? 0);
     for (const name of ROUTE_GAUGES) cells[base + ROUTE[name]] = 0;
   }
   for (let slot = 0; slot < MAX_MEMBER_SLOTS; slot++) {

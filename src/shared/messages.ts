@@ -24,7 +24,7 @@ export type DataThreadStart = {
 /** The part of the configuration the data plane needs; it holds no secret. */
 export type DataConfig = Pick<
   Config,
-  'dial' | 'hold' | 'drain' | 'limits' | 'quarantine' | 'relay' | 'closeRoOnPromotion'
+  'dial' | 'hold' | 'drain' | 'limits' | 'quarantine' | 'relay' | 'closeRoOnPromotion' | 'log'
 >;
 
 export type ToDataThread =

@@ -1,0 +1,56 @@
+/**
+ * A session that has to end, waiting for the moment at which that hurts nobody.
+ *
+ * Where the tracker knows boundaries, that is the next one outside a transaction. In an opaque session they are not
+ * known and not guessed: it ends once nothing has moved for a while and the server spoke last, which is when a request
+ * is least likely to be under way; nothing is routed by that. The grace bounds both.
+ */
+import type { EndReason } from '../shared/counters.ts';
+
+/** `unknown`: opaque, and the server spoke last. */
+export type BoundaryKnowledge = 'boundary' | 'busy' | 'unknown';
+
+export type WaitingSession = {
+  knowledge(): BoundaryKnowledge;
+  /** Whether bytes have come since this was last asked. */
+  takeMoved(): boolean;
+  end(): void;
+  cut(): void;
+};
+
+export class BoundaryWait {
+  readonly reason: EndReason;
+  readonly #session: WaitingSession;
+  readonly #graceTimer: NodeJS.Timeout;
+  readonly #quietTimer: NodeJS.Timeout;
+  #quietTicks = 0;
+
+  constructor(reason: EndReason, graceMs: number, session: WaitingSession) {
+    this.reason = reason;
+    this.#session = session;
+    this.#graceTimer = setTimeout(() => session.cut(), graceMs);
+    this.#quietTimer = setInterval(() => this.#tick(), QUIET_TICK_MS);
+  }
+
+  /** To be called whenever a boundary may have been reached. */
+  check(): void {
+    if (this.#session.knowledge() === 'boundary') this.#session.end();
+  }
+
+  close(): void {
+    clearTimeout(this.#graceTimer);
+    clearInterval(this.#quietTimer);
+  }
+
+  #tick(): void {
+    const knowledge = this.#session.knowledge();
+    if (knowledge === 'boundary') return this.#session.end();
+    const isQuiet = !this.#session.takeMoved() && knowledge === 'unknown';
+    this.#quietTicks = isQuiet ? this.#quietTicks + 1 : 0;
+    if (this.#quietTicks >= QUIET_TICKS) this.#session.end();
+  }
+}
+
+/** A fifth of a second: longer than the pause between two packets of one answer, shorter than a person's patience. */
+const QUIET_TICK_MS = 50;
+const QUIET_TICKS = 4;

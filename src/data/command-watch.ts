@@ -1,0 +1,60 @@
+/**
+ * The command phase of one session as its tracker sees it: what a session asks of it, and the counters it feeds.
+ */
+import { CommandTracker } from '../../protocol/command-tracker.ts';
+import type { ConnectionFacts } from '../../protocol/connection-events.ts';
+import type { Member } from '../../routing/topology.ts';
+import { CommandMeter } from './command-meter.ts';
+import type { RouteState, ThreadContext } from './thread-context.ts';
+
+export class CommandWatch {
+  readonly #tracker: CommandTracker;
+  readonly #meter: CommandMeter;
+
+  /** `onOpaque` may be called before the constructor has returned: with compression agreed, boundaries are never known. */
+  constructor(
+    context: ThreadContext,
+    route: RouteState,
+    member: Member,
+    agreed: ConnectionFacts,
+    onOpaque: (reason: string) => void,
+  ) {
+    this.#meter = new CommandMeter(context, route, member, onOpaque);
+    this.#tracker = new CommandTracker(
+      {
+        sharedCapabilities: agreed.sharedCapabilities,
+        mariadbCapabilities: agreed.sharedMariadbCapabilities,
+        serverStatus: agreed.statusFlags,
+      },
+      this.#meter,
+    );
+    if (!this.#tracker.isOpaque) this.#meter.watch(this.#tracker.facts);
+  }
+
+  onClientBytes(buffer: Buffer, start: number, end: number): void {
+    this.#tracker.onClientBytes(buffer, start, end);
+  }
+
+  onServerBytes(buffer: Buffer, start: number, end: number): void {
+    this.#tracker.onServerBytes(buffer, start, end);
+  }
+
+  /** No command is under way; a transaction may be open. */
+  get isIdle(): boolean {
+    return this.#tracker.isIdle;
+  }
+
+  get isInTransaction(): boolean {
+    return this.#tracker.facts.isInTransaction;
+  }
+
+  /** The client has said goodbye: what follows is an orderly end. */
+  get hasQuit(): boolean {
+    return this.#meter.hasQuit;
+  }
+
+  /** Gives back the gauges it holds. */
+  close(): void {
+    this.#meter.close();
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * Relays the connection phase of one session: bytes go through as they come, but never before they were understood. The
+ * client's first packet is held back until it is whole, so that half a handshake never reaches a server (which would
+ * count it against the router's address, see max_connect_errors).
+ */
+
+import type { ConnectionEvent, ConnectionFacts } from '../../protocol/connection-events.ts';
+import { ConnectionPhase } from '../../protocol/connection-phase.ts';
+import type { ErrPacket } from '../../protocol/err-packet.ts';
+import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import type { Connection } from './connection.ts';
+
+/** How the connection phase ended; each is called once, as the last thing the relay does. */
+export type ConnectionPhaseSink = {
+  /** The client has said who it is; the server has been told. */
+  onHandshakeResponse(response: HandshakeResponse41): void;
+  /** The final OK has been forwarded. The bytes belong to the command phase and have not been forwarded. */
+  onAuthenticated(facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void;
+  /** The SSLRequest has been forwarded; what came behind it is the client's TLS. */
+  onTls(fromClient: Buffer): void;
+  /** The server's ERR has been forwarded; it closes next. */
+  onRefused(err: ErrPacket): void;
+};
+
+export class ConnectionPhaseRelay {
+  readonly #phase: ConnectionPhase;
+  readonly #client: Connection;
+  readonly #server: Connection;
+  readonly #sink: ConnectionPhaseSink;
+  /** The client's bytes that may not be read yet, or were not a whole header. */
+  #clientRest: Buffer = EMPTY;
+  /** The pieces of the client's first packet, until it is whole. */
+  #firstPacket: Buffer[] | null = [];
+
+  constructor(
+    client: Connection,
+    server: Connection,
+    maxHandshakeResponseBytes: number,
+    sink: ConnectionPhaseSink,
+  ) {
+    this.#phase = new ConnectionPhase({ maxHandshakeResponseBytes });
+    this.#client = client;
+    this.#server = server;
+    this.#sink = sink;
+  }
+
+  /** True once the server knows who is calling: from then on a close is a login that was given up, not a broken handshake. */
+  get hasAnswered(): boolean {
+    return this.#firstPacket === null;
+  }
+
+  /** An ERR packet as the client expects it at this moment. */
+  encodeErr(err: ErrPacket): Buffer {
+    return this.#phase.encodeErr(err);
+  }
+
+  /** @throws ProtocolError when the server breaks the protocol */
+  fromServer(buffer: Buffer, length: number): void {
+    const chunk = buffer.subarray(0, length);
+    const { events, consumedBytes, next } = this.#phase.feedServer(chunk);
+    this.#client.write(chunk, 0, consumedBytes);
+    if (next === 'done') return this.#finish(events, chunk.subarray(consumedBytes), this.#clientRest);
+    if (this.#clientRest.length === 0) return;
+    const held = this.#clientRest;
+    this.#clientRest = EMPTY;
+    this.#client.resume();
+    this.fromClient(held, held.length);
+  }
+
+  /** @throws ProtocolError when the client breaks the protocol; nothing of what broke it has been forwarded */
+  fromClient(buffer: Buffer, length: number): void {
+    const fresh = buffer.subarray(0, length);
+    const chunk = this.#clientRest.length === 0 ? fresh : Buffer.concat([this.#clientRest, fresh]);
+    this.#clientRest = EMPTY;
+    const { events, consumedBytes, next } = this.#phase.feedClient(chunk);
+    this.#forwardToServer(events, chunk, consumedBytes);
+    const rest = chunk.subarray(consumedBytes);
+    if (next === 'done') return this.#finish(events, EMPTY, rest);
+    if (rest.length > 0) this.#clientRest = Buffer.from(rest);
+    if (next === 'hold') this.#client.pause();
+  }
+
+  #forwardToServer(events: readonly ConnectionEvent[], chunk: Buffer, consumedBytes: number): void {
+    if (this.#firstPacket === null) {
+      this.#server.write(chunk, 0, consumedBytes);
+      return;
+    }
+    const [first] = events;
+    if (first === undefined) {
+      this.#firstPacket.push(Buffer.from(chunk.subarray(0, consumedBytes)));
+      return;
+    }
+    const whole = Buffer.concat([...this.#firstPacket, chunk.subarray(0, consumedBytes)]);
+    this.#firstPacket = null;
+    this.#server.write(whole, 0, whole.length);
+    if (first.kind === 'handshake-response') this.#sink.onHandshakeResponse(first.handshakeResponse);
+  }
+
+  #finish(events: readonly ConnectionEvent[], fromServer: Buffer, fromClient: Buffer): void {
+    const last = events.at(-1);
+    switch (last?.kind) {
+      case 'ok':
+        return this.#sink.onAuthenticated(last.facts, fromServer, fromClient);
+      case 'ssl-request':
+        return this.#sink.onTls(fromClient);
+      case 'err':
+        return this.#sink.onRefused(last.err);
+      default:
+        throw new Error(`the connection phase ended with ${last?.kind ?? 'nothing'}`);
+    }
+  }
+}
+
+const EMPTY = Buffer.alloc(0);

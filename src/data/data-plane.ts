@@ -1,0 +1,241 @@
+/**
+ * The data plane as the main thread sees it: starts the data threads, keeps them running, gives them each topology, and
+ * hears their signals.
+ */
+import { Worker } from 'node:worker_threads';
+import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
+import type { Config } from '../config/config.ts';
+import { createCounterMemory, forgetThread } from '../shared/counters.ts';
+import type { EventLog } from '../shared/events.ts';
+import type {
+  BoundRoute,
+  DataConfig,
+  FromDataThread,
+  SessionFacts,
+  ToDataThread,
+} from '../shared/messages.ts';
+import type { Signal } from '../shared/signals.ts';
+import { CAN_SHARE_PORTS } from './listener.ts';
+import { type RouteStatus, RouteTable } from './route-table.ts';
+
+export type DataPlaneOptions = {
+  readonly config: Config;
+  readonly events: EventLog;
+  onSignal(signal: Signal): void;
+};
+
+/** A route that could not be bound when the program started or was reloaded. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly route: string;
+  readonly code: string;
+
+  constructor(route: string, address: string, code: string, message: string) {
+    super(`route ${route} cannot listen on ${address}: ${message}`);
+    this.route = route;
+    this.code = code;
+  }
+}
+
+export class DataPlane {
+  readonly counters: SharedArrayBuffer;
+  readonly threads: number;
+  readonly #events: EventLog;
+  readonly #onSignal: (signal: Signal) => void;
+  readonly #routes: RouteTable;
+  readonly #workers: (Worker | null)[];
+  #config: DataConfig;
+  #topology: Topology = EMPTY_TOPOLOGY;
+  #isClosing = false;
+  #nextRequestId = 1;
+  readonly #sessionRequests = new Map<number, SessionRequest>();
+  /** Threads that have not said `drained`, and who waits for them; null while nothing drains. */
+  #draining: { readonly left: Set<number>; readonly resolve: () => void } | null = null;
+
+  private constructor(options: DataPlaneOptions) {
+    this.#events = options.events;
+    this.#onSignal = options.onSignal;
+    this.#config = dataConfigOf(options.config);
+    this.threads = CAN_SHARE_PORTS ? options.config.threads : 1;
+    this.counters = createCounterMemory(this.threads);
+    this.#routes = new RouteTable(options.config.routes);
+    this.#workers = Array.from({ length: this.threads }, () => null);
+  }
+
+  /**
+   * Starts all threads and binds all routes. The first thread binds first, so that a port 0 becomes the same port in all.
+   *
+   * @throws ListenError when a route cannot be bound
+   */
+  static async start(options: DataPlaneOptions): Promise<DataPlane> {
+    const plane = new DataPlane(options);
+    try {
+      plane.#startThreads(0, 1);
+      await plane.#routes.settled();
+      plane.#startThreads(1, plane.threads);
+      await plane.#routes.settled();
+    } catch (error) {
+      await plane.close();
+      throw error;
+    }
+    return plane;
+  }
+
+  routes(): readonly RouteStatus[] {
+    return this.#routes.status();
+  }
+
+  threadsAlive(): number {
+    return this.#workers.filter((worker) => worker !== null).length;
+  }
+
+  publish(topology: Topology): void {
+    this.#topology = topology;
+    this.#post({ kind: 'topology', topology });
+  }
+
+  /**
+   * Puts new settings and routes in force.
+   *
+   * @throws ListenError when a route cannot be bound; routes that could be are in force all the same
+   */
+  async reload(config: Config): Promise<void> {
+    this.#config = dataConfigOf(config);
+    this.#routes.replace(config.routes, this.threadsAlive());
+    this.#post({ kind: 'reload', config: this.#config, routes: this.#routes.bound() });
+    await this.#routes.settled();
+  }
+
+  /** Resolves when all sessions have ended, at the latest a moment after `timeoutMs`. */
+  drain(stopAcceptingAfterMs: number, timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const left = new Set(this.#workers.flatMap((worker, index) => (worker === null ? [] : [index])));
+      if (left.size === 0) return resolve();
+      this.#draining = { left, resolve };
+      this.#post({ kind: 'drain', stopAcceptingAfterMs, timeoutMs });
+    });
+  }
+
+  /** Sessions open now, at most `limit` over all threads, each thread having its share. */
+  async listSessions(limit: number): Promise<readonly SessionFacts[]> {
+    const alive = this.#workers.filter((worker) => worker !== null);
+    const share = Math.ceil(limit / Math.max(1, alive.length));
+    const answers = await Promise.all(alive.map((worker) => this.#askSessions(worker, share)));
+    return answers.flat().slice(0, limit);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await Promise.all(this.#workers.map((worker) => worker?.terminate()));
+  }
+
+  #askSessions(worker: Worker, limit: number): Promise<readonly SessionFacts[]> {
+    const requestId = this.#nextRequestId++;
+    return new Promise((resolve) => {
+      const answer = (sessions: readonly SessionFacts[]) => {
+        clearTimeout(timer);
+        this.#sessionRequests.delete(requestId);
+        resolve(sessions);
+      };
+      // A thread that is too busy to answer is left out: the list is for looking at, not for counting.
+      const timer = setTimeout(() => answer([]), SESSIONS_DEADLINE_MS);
+      this.#sessionRequests.set(requestId, answer);
+      const message: ToDataThread = { kind: 'list-sessions', requestId, limit };
+      worker.postMessage(message);
+    });
+  }
+
+  #startThreads(from: number, to: number): void {
+    this.#routes.expect(to - from);
+    for (let index = from; index < to; index++) this.#startThread(index);
+  }
+
+  #startThread(index: number): void {
+    const startedAtMs = performance.now();
+    const worker = new Worker(THREAD_FILE, {
+      workerData: {
+        threadIndex: index,
+        config: this.#config,
+        routes: this.#routes.bound(),
+        topology: this.#topology,
+        counters: this.counters,
+      },
+    });
+    this.#workers[index] = worker;
+    worker.on('message', (message: FromDataThread) => this.#receive(index, message));
+    worker.on('error', (error) => {
+      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#events.record('error', 'data_thread_failed', `Data thread ${index} failed`, {
+        thread: index,
+        error: message,
+      });
+    });
+    worker.on('exit', () => this.#threadEnded(index, performance.now() - startedAtMs));
+  }
+
+  #threadEnded(index: number, livedMs: number): void {
+    this.#workers[index] = null;
+    forgetThread(this.counters, index);
+    this.#drained(index);
+    this.#routes.gaveUp(new Error(`data thread ${index} died before it could listen`));
+    if (this.#isClosing || this.#draining !== null) return;
+    // A thread that dies at once, again and again, must not turn into a spin.
+    const delayMs = livedMs < RESTART_DELAY_MS ? RESTART_DELAY_MS : 0;
+    this.#events.record('error', 'data_thread_restarted', `Data thread ${index} died and is started again`, {
+      thread: index,
+      lived_seconds: Math.round(livedMs / 1000),
+    });
+    setTimeout(() => {
+      if (!this.#isClosing) this.#startThreads(index, index + 1);
+    }, delayMs);
+  }
+
+  #receive(index: number, message: FromDataThread): void {
+    switch (message.kind) {
+      case 'listening':
+        return this.#routes.listening(message.route, message.port);
+      case 'listen-failed': {
+        const { route, code } = message;
+        const error = new ListenError(route, this.#routes.addressOf(route), code, message.message);
+        this.#events.record('error', 'listen_failed', error.message, { route, code });
+        return this.#routes.failed(route, error);
+      }
+      case 'signal':
+        return this.#onSignal(message.signal);
+      case 'event': {
+        const { level, kind, fields } = message.event;
+        return this.#events.record(level, kind, message.event.message, { ...fields, thread: index });
+      }
+      case 'drained':
+        return this.#drained(index);
+      case 'sessions':
+        return this.#sessionRequests.get(message.requestId)?.(message.sessions);
+      default:
+        message satisfies never;
+    }
+  }
+
+  #drained(index: number): void {
+    if (this.#draining === null) return;
+    this.#draining.left.delete(index);
+    if (this.#draining.left.size === 0) this.#draining.resolve();
+  }
+
+  #post(message: ToDataThread): void {
+    for (const worker of this.#workers) worker?.postMessage(message);
+  }
+}
+
+type SessionRequest = (sessions: readonly SessionFacts[]) => void;
+
+export type { BoundRoute, RouteStatus };
+
+function dataConfigOf(config: Config): DataConfig {
+  const { dial, hold, drain, limits, quarantine, relay, closeRoOnPromotion, log } = config;
+  return { dial, hold, drain, limits, quarantine, relay, closeRoOnPromotion, log };
+}
+
+/** The file of a data thread, with the ending that this file has: `.ts` in a checkout, `.js` when built. */
+const THREAD_FILE = new URL(import.meta.url.replace(/data-plane(\.[jt]s)$/, 'thread$1'));
+const SESSIONS_DEADLINE_MS = 500;
+const RESTART_DELAY_MS = 1000;

@@ -1,0 +1,188 @@
+/**
+ * One data thread: its listeners, its sessions, and the current topology. Knows nothing of worker threads; thread.ts
+ * joins it to the main thread.
+ */
+import type { Socket } from 'node:net';
+import { createQuarantine, type Quarantine } from '../../routing/quarantine.ts';
+import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
+import { add, routeOffset, sharedHeader, THREAD, threadCells } from '../shared/counters.ts';
+import type { EventFields, EventLevel } from '../shared/events.ts';
+import type {
+  BoundRoute,
+  DataConfig,
+  DataThreadStart,
+  FromDataThread,
+  ToDataThread,
+} from '../shared/messages.ts';
+import type { SignalKind } from '../shared/signals.ts';
+import { type Admission, createAdmission } from './admission.ts';
+import { isErrno, type Transport } from './connection.ts';
+import { createDrain, type Drain } from './drain.ts';
+import { createEventLimiter, type EventLimiter } from './event-limiter.ts';
+import { createGreetingPace } from './greeting-pace.ts';
+import { createHoldQueue } from './hold.ts';
+import { CAN_SHARE_PORTS, createListener, type Listener } from './listener.ts';
+import { Readmission } from './readmission.ts';
+import { Session } from './session.ts';
+import { createMemberDirectory, type RouteState, type ThreadContext } from './thread-context.ts';
+import { chooseTransport } from './transport-self-test.ts';
+
+type Post = (message: FromDataThread) => void;
+
+/** Begins to serve. What becomes of each route's listener is posted. */
+export async function startDataThread(start: DataThreadStart, post: Post): Promise<DataThread> {
+  const { mode, bufferBytes } = start.config.relay;
+  const { transport, reason } = await chooseTransport(mode, bufferBytes);
+  const thread = new DataThread(start, transport, post);
+  if (reason !== '') {
+    thread.event('warn', 'relay_portable', `The fast relay is not used: ${reason}`, { reason });
+  }
+  for (const route of start.routes) await thread.open(route);
+  return thread;
+}
+
+export class DataThread implements ThreadContext {
+  readonly transport: Transport;
+  readonly cells: Float64Array;
+  readonly header: Int32Array;
+  readonly quarantine: Quarantine;
+  readonly admission: Admission;
+  readonly readmission = new Readmission(this);
+  readonly sessions = new Set<Session>();
+  readonly holdQueue = createHoldQueue();
+  readonly greetingPace = createGreetingPace();
+  readonly #post: Post;
+  readonly #limiter: EventLimiter;
+  readonly #routes = new Map<string, OpenRoute>();
+  #config: DataConfig;
+  #topology: Topology = EMPTY_TOPOLOGY;
+  #drain: Drain | null = null;
+  #nextSessionId: number;
+
+  constructor(start: DataThreadStart, transport: Transport, post: Post) {
+    this.transport = transport;
+    this.cells = threadCells(start.counters, start.threadIndex);
+    this.header = sharedHeader(start.counters);
+    this.#config = start.config;
+    // Unique over all threads without asking them.
+    this.#nextSessionId = start.threadIndex * SESSION_IDS_PER_THREAD + 1;
+    this.#post = post;
+    this.quarantine = createQuarantine(start.config.quarantine);
+    this.admission = createAdmission(this.header, () => this.#config);
+    this.#limiter = createEventLimiter(
+      (event) => post({ kind: 'event', event }),
+      () => add(this.cells, THREAD.logLinesSuppressed, 1),
+    );
+    this.cells[THREAD.fastRelay] = transport.kind === 'fast' ? 1 : 0;
+    add(this.cells, THREAD.starts, 1);
+    this.#adopt(start.topology);
+    setInterval(() => this.#sweep(), SWEEP_MS);
+  }
+
+  config(): DataConfig {
+    return this.#config;
+  }
+
+  topology(): Topology {
+    return this.#topology;
+  }
+
+  signal(kind: SignalKind, member: Member, errorNumber = 0): void {
+    const { address, id } = member;
+    this.#post({ kind: 'signal', signal: { kind, address, memberId: id, errorNumber } });
+  }
+
+  event(level: EventLevel, kind: string, message: string, fields: EventFields = {}): void {
+    this.#limiter.event({ level, kind, message, fields });
+  }
+
+  receive(message: ToDataThread): void {
+    switch (message.kind) {
+      case 'topology':
+        return this.#adopt(message.topology);
+      case 'reload':
+        // What fails inside is posted for its route; nothing is left to go wrong here but a defect of ours.
+        void this.#reload(message.config, message.routes);
+        return;
+      case 'drain':
+        this.#drain ??= createDrain(this.sessions, message, {
+          stopAccepting: () => this.#stopAccepting(),
+          onDrained: () => this.#post({ kind: 'drained' }),
+        });
+        return;
+      case 'list-sessions': {
+        const sessions = [...this.sessions].slice(0, message.limit).map((session) => session.facts());
+        return this.#post({ kind: 'sessions', requestId: message.requestId, sessions });
+      }
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** Binds a route's listener; tells the main thread how it went. */
+  async open(bound: BoundRoute): Promise<void> {
+    const state: RouteState = { bound, offset: routeOffset(bound.index) };
+    const route: OpenRoute = { state, listener: null };
+    this.#routes.set(bound.name, route);
+    try {
+      route.listener = await createListener(bound.listen, CAN_SHARE_PORTS, {
+        onConnection: (socket: Socket) => void new Session(this, state, this.#nextSessionId++, socket),
+        onAcceptFailed: (code) =>
+          this.event('error', 'accept_failed', `A connection could not be accepted: ${code}`, { code }),
+      });
+      this.#post({ kind: 'listening', route: bound.name, port: route.listener.port });
+    } catch (error) {
+      const code = isErrno(error) ? (error.code ?? '') : '';
+      const message = error instanceof Error ? error.message : String(error);
+      this.#post({ kind: 'listen-failed', route: bound.name, code, message });
+    }
+  }
+
+  #adopt(topology: Topology): void {
+    this.#topology = topology;
+    this.readmission.onTopology(topology);
+    const members = createMemberDirectory(topology);
+    for (const session of this.sessions) session.onTopology(members);
+    this.holdQueue.wakeAll();
+  }
+
+  async #reload(config: DataConfig, routes: readonly BoundRoute[]): Promise<void> {
+    this.#config = config;
+    this.quarantine.configure(config.quarantine);
+    const kept = new Set(routes.map((route) => route.name));
+    for (const [name, route] of this.#routes) {
+      if (kept.has(name)) continue;
+      route.listener?.close();
+      this.#routes.delete(name);
+    }
+    for (const bound of routes) {
+      const open = this.#routes.get(bound.name);
+      if (open?.listener != null && isSameListen(open.state.bound, bound)) {
+        open.state.bound = bound;
+        this.#post({ kind: 'listening', route: bound.name, port: open.listener.port });
+        continue;
+      }
+      open?.listener?.close();
+      await this.open(bound);
+    }
+  }
+
+  #sweep(): void {
+    const nowMs = performance.now();
+    const { idleTimeoutMs } = this.#config.limits;
+    for (const session of this.sessions) session.sweep(nowMs, idleTimeoutMs);
+  }
+
+  #stopAccepting(): void {
+    for (const { listener } of this.#routes.values()) listener?.close();
+  }
+}
+
+const SWEEP_MS = 1000;
+const SESSION_IDS_PER_THREAD = 1e12;
+
+type OpenRoute = { readonly state: RouteState; listener: Listener | null };
+
+function isSameListen(one: BoundRoute, other: BoundRoute): boolean {
+  return one.listen.host === other.listen.host && one.listen.port === other.listen.port;
+}

@@ -1,0 +1,104 @@
+/**
+ * One attempt to reach one member: connect, then wait for its initial handshake.
+ */
+import { PACKET_HEADER_BYTES } from '../../protocol/packet-header.ts';
+import type { Member } from '../../routing/topology.ts';
+import { Connection, type ConnectionSink, type Side, type Transport } from './connection.ts';
+
+export type DialOutcome =
+  /** The server sent its first packet: an initial handshake, or an ERR in its place. */
+  | { readonly kind: 'greeted'; readonly connection: Connection; readonly firstBytes: Buffer }
+  | { readonly kind: 'refused' | 'unreachable'; readonly code: string }
+  /** The router itself could not open a connection: no descriptors, no local ports. Says nothing about the member. */
+  | { readonly kind: 'out-of-resources'; readonly code: string }
+  | { readonly kind: 'connect-timeout' }
+  | { readonly kind: 'no-handshake'; readonly why: 'timeout' | 'closed' | 'malformed' };
+
+export type DialDeadlines = { readonly connectTimeoutMs: number; readonly handshakeTimeoutMs: number };
+
+export class Dial implements ConnectionSink {
+  readonly member: Member;
+  readonly startedAtMs = performance.now();
+  readonly #connection: Connection;
+  readonly #settle: (dial: Dial, outcome: DialOutcome) => void;
+  #timer: NodeJS.Timeout;
+  #isConnected = false;
+  #isSettled = false;
+  /** What the server has sent so far; empty until its first bytes. */
+  #received: Buffer = EMPTY;
+
+  /** `settle` is called once, never before the constructor has returned; not at all after `abandon`. */
+  constructor(
+    member: Member,
+    address: { readonly host: string; readonly port: number },
+    transport: Transport,
+    deadlines: DialDeadlines,
+    settle: (dial: Dial, outcome: DialOutcome) => void,
+  ) {
+    this.member = member;
+    this.#settle = settle;
+    this.#timer = setTimeout(() => this.#finish({ kind: 'connect-timeout' }), deadlines.connectTimeoutMs);
+    this.#connection = Connection.dial(address, transport, this, () => {
+      this.#isConnected = true;
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(
+        () => this.#finish({ kind: 'no-handshake', why: 'timeout' }),
+        deadlines.handshakeTimeoutMs,
+      );
+    });
+  }
+
+  /** Nobody wants the answer any more. */
+  abandon(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    clearTimeout(this.#timer);
+    this.#connection.destroy();
+  }
+
+  onBytes(_side: Side, buffer: Buffer, length: number): void {
+    if (this.#isSettled) return;
+    this.#received = Buffer.concat([this.#received, buffer.subarray(0, length)]);
+    if (this.#received.length < PACKET_HEADER_BYTES) return;
+    const payloadBytes = this.#received.readUIntLE(0, 3);
+    const isPlausible =
+      payloadBytes > 0 && payloadBytes <= MAX_FIRST_PAYLOAD_BYTES && this.#received[3] === 0;
+    if (!isPlausible) return this.#finish({ kind: 'no-handshake', why: 'malformed' });
+    if (this.#received.length < PACKET_HEADER_BYTES + payloadBytes) return;
+    this.#finish({ kind: 'greeted', connection: this.#connection, firstBytes: this.#received });
+  }
+
+  onEnd(): void {
+    this.#finish({ kind: 'no-handshake', why: 'closed' });
+  }
+
+  onDrain(): void {
+    // Nothing is written before the server has greeted.
+  }
+
+  onClose(_side: Side, error: NodeJS.ErrnoException | null): void {
+    if (this.#isConnected) return this.#finish({ kind: 'no-handshake', why: 'closed' });
+    const code = error?.code ?? 'closed';
+    if (OUT_OF_RESOURCES.has(code)) return this.#finish({ kind: 'out-of-resources', code });
+    this.#finish({ kind: code === 'ECONNREFUSED' ? 'refused' : 'unreachable', code });
+  }
+
+  #finish(outcome: DialOutcome): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    clearTimeout(this.#timer);
+    if (outcome.kind !== 'greeted') this.#connection.destroy();
+    this.#settle(this, outcome);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+/** Initial handshakes have about 100 bytes; the limit keeps a server that is none from filling memory. */
+const MAX_FIRST_PAYLOAD_BYTES = 16 * 1024;
+const OUT_OF_RESOURCES: ReadonlySet<string> = new Set([
+  'EMFILE',
+  'ENFILE',
+  'ENOBUFS',
+  'ENOMEM',
+  'EADDRNOTAVAIL',
+]);

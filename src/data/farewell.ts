@@ -1,0 +1,61 @@
+/**
+ * Leaving a server politely, so that it does not count the router among those who break connections off
+ * (Aborted_clients, Aborted_connects and, worst, max_connect_errors, which blocks an address).
+ */
+import {
+  CLIENT_PLUGIN_AUTH,
+  CLIENT_PROTOCOL_41,
+  CLIENT_SECURE_CONNECTION,
+} from '../../protocol/capability-flags.ts';
+import { COM_QUIT } from '../../protocol/commands.ts';
+import { encodeHandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import { encodePacket } from '../../protocol/packet-header.ts';
+import type { Connection, ConnectionSink } from './connection.ts';
+
+/** Ends a session that is between two commands. */
+export function quit(server: Connection): void {
+  server.attach(leaver(server));
+  server.write(QUIT, 0, QUIT.length);
+  server.end();
+}
+
+/**
+ * Ends a connection whose server has greeted and waits for an answer: gives one that no account matches. The server
+ * refuses it and closes; a login refused does not count against an address, a handshake broken off does.
+ */
+export function abandonHandshake(server: Connection): void {
+  server.attach(leaver(server));
+  server.write(NOBODY, 0, NOBODY.length);
+}
+
+/** Waits for the server to close, or to say anything at all, but not for long. */
+function leaver(server: Connection): ConnectionSink {
+  const deadline = setTimeout(() => server.destroy(), DEADLINE_MS);
+  const leave = () => {
+    clearTimeout(deadline);
+    server.destroy();
+  };
+  // What a server says now is its ERR, or nothing anybody waits for.
+  return { onBytes: leave, onEnd: leave, onDrain: () => undefined, onClose: leave };
+}
+
+const QUIT = encodePacket(Buffer.from([COM_QUIT]), 0);
+
+const NOBODY = encodePacket(
+  encodeHandshakeResponse41({
+    capabilityFlags: CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH,
+    mariadbCapabilityFlags: 0,
+    maxPacketBytes: 0x100_0000,
+    characterSet: 45,
+    textEncoding: 'utf8',
+    username: 'fairlead-abandoned-handshake',
+    authResponse: Buffer.alloc(0),
+    database: undefined,
+    authPluginName: 'caching_sha2_password',
+    attributes: undefined,
+    zstdLevel: undefined,
+  }),
+  1,
+);
+
+const DEADLINE_MS = 1000;

@@ -1,0 +1,47 @@
+/**
+ * The listening socket of one route in one data thread. Every thread listens on the same port (`reusePort`), and the
+ * kernel spreads connections over them.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { Listen } from '../config/config.ts';
+import { isErrno } from './connection.ts';
+
+export type ListenerEvents = {
+  onConnection(socket: Socket): void;
+  /** A connection could not be accepted: usually the process has no descriptors left. */
+  onAcceptFailed(code: string): void;
+};
+
+export type Listener = {
+  /** The port it is bound to: what port 0 became. */
+  readonly port: number;
+  /** Stops accepting; sessions are not touched. */
+  close(): void;
+};
+
+/** @throws the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL, …) when the address cannot be bound */
+export function createListener(listen: Listen, isShared: boolean, events: ListenerEvents): Promise<Listener> {
+  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
+  server.on('connection', events.onConnection);
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: listen.host, port: listen.port, reusePort: isShared, backlog: BACKLOG }, () => {
+      server.off('error', reject);
+      server.on('error', (error) =>
+        events.onAcceptFailed(isErrno(error) ? (error.code ?? '') : error.message),
+      );
+      resolve({ port: boundPort(server, listen), close: () => void server.close() });
+    });
+  });
+}
+
+function boundPort(server: Server, listen: Listen): number {
+  const address = server.address();
+  return address === null || typeof address === 'string' ? listen.port : address.port;
+}
+
+/** Where the kernel spreads connections over the sockets bound to one port (Node's own list for `reusePort`). */
+export const CAN_SHARE_PORTS = ['linux', 'freebsd', 'sunos', 'aix'].includes(process.platform);
+
+/** Linux cuts it to net.core.somaxconn, 4096 by default; a burst of connects should not be met by SYN retries. */
+const BACKLOG = 4096;

@@ -1,0 +1,279 @@
+/**
+ * Finds a server for a session: candidates in order, each dialled within its deadlines; a silent one is overtaken by the
+ * next; and when there is nobody, the session is held until a topology offers somebody or its time is up.
+ */
+import { ERR_HEADER } from '../../protocol/err-packet.ts';
+import { ERRORS } from '../../protocol/error-codes.ts';
+import { PACKET_HEADER_BYTES } from '../../protocol/packet-header.ts';
+import { candidates } from '../../routing/strategies.ts';
+import type { Member } from '../../routing/topology.ts';
+import {
+  add,
+  DIAL_RESULTS,
+  type DialResult,
+  HEADER,
+  MEMBER,
+  memberOffset,
+  observeSeconds,
+  ROUTE,
+} from '../shared/counters.ts';
+import type { Connection } from './connection.ts';
+import { Dial, type DialOutcome } from './dial.ts';
+import type { HeldSession } from './hold.ts';
+import type { RouteState, ThreadContext } from './thread-context.ts';
+
+/** What became of the search. Called once, and not after `abandon`. */
+export type PlacementSink = {
+  onPlaced(member: Member, connection: Connection, greeting: Buffer): void;
+  onUnplaced(failure: PlacementFailure): void;
+};
+
+export type PlacementFailure =
+  /** The server's own ERR in place of its initial handshake, to be relayed as it is. */
+  | { readonly kind: 'server-error'; readonly packet: Buffer }
+  | { readonly kind: 'no-destination'; readonly why: string }
+  | { readonly kind: 'hold-full' };
+
+export class Placement implements HeldSession {
+  readonly #context: ThreadContext;
+  readonly #route: RouteState;
+  readonly #sink: PlacementSink;
+  readonly #startedAtMs = performance.now();
+  /** Dials that have not been settled; more than one only while a silent server is being overtaken. */
+  readonly #dials = new Set<Dial>();
+  /** Candidates of this round that have not been tried. */
+  #untried: readonly Member[] = [];
+  #overtakeTimer: NodeJS.Timeout | null = null;
+  #retryTimer: NodeJS.Timeout | null = null;
+  #deadlineTimer: NodeJS.Timeout | null = null;
+  #retryDelayMs = MIN_RETRY_MS;
+  #heldSinceMs: number | null = null;
+  #serverError: Buffer | null = null;
+  #lastFailure = '';
+  #isOver = false;
+
+  constructor(context: ThreadContext, route: RouteState, sink: PlacementSink) {
+    this.#context = context;
+    this.#route = route;
+    this.#sink = sink;
+  }
+
+  start(): void {
+    const timeoutMs = this.#context.config().hold.timeoutMs;
+    this.#deadlineTimer = setTimeout(() => this.#giveUp(), timeoutMs);
+    this.#tryCandidates();
+  }
+
+  /** A new topology, or the time to try again. */
+  wake(): void {
+    if (this.#isOver || this.#dials.size > 0) return;
+    this.#tryCandidates();
+  }
+
+  get isHeld(): boolean {
+    return this.#heldSinceMs !== null;
+  }
+
+  /** The client is gone. */
+  abandon(): void {
+    if (this.#isOver) return;
+    if (this.#heldSinceMs !== null) this.#count(ROUTE.holdsAbandoned);
+    this.#close();
+  }
+
+  #tryCandidates(): void {
+    const { bound } = this.#route;
+    const position = Atomics.add(this.#context.header, HEADER.roundRobinPosition + bound.index, 1);
+    const isQuarantined = (member: Member) => this.#context.quarantine.isQuarantined(member);
+    this.#untried = candidates(this.#context.topology(), bound, position, isQuarantined);
+    this.#serverError = null;
+    this.#dialNext();
+  }
+
+  #dialNext(): void {
+    const [member, ...others] = this.#untried;
+    this.#untried = others;
+    if (member === undefined || member.dial === null) {
+      if (this.#dials.size === 0) this.#roundFailed();
+      return;
+    }
+    const deadlines = this.#context.config().dial;
+    const dial = new Dial(member, member.dial, this.#context.transport, deadlines, (settled, outcome) =>
+      this.#settled(settled, outcome),
+    );
+    this.#dials.add(dial);
+    this.#armOvertaking(dial);
+  }
+
+  /** While there is another candidate, a server that does not greet is not waited for alone. */
+  #armOvertaking(dial: Dial): void {
+    if (this.#overtakeTimer !== null) clearTimeout(this.#overtakeTimer);
+    this.#overtakeTimer = null;
+    if (this.#untried.length === 0) return;
+    this.#overtakeTimer = setTimeout(() => {
+      this.#overtakeTimer = null;
+      // Others need not find out for themselves; the dial goes on and may still be the first.
+      this.#reportFailure(dial.member, 'slow to greet');
+      this.#dialNext();
+    }, this.#context.greetingPace.patienceMs());
+  }
+
+  #settled(dial: Dial, outcome: DialOutcome): void {
+    this.#dials.delete(dial);
+    const { member } = dial;
+    switch (outcome.kind) {
+      case 'greeted': {
+        const errorPacket = errorNumberOf(outcome.firstBytes);
+        if (errorPacket === null) return this.#succeed(dial, outcome.connection, outcome.firstBytes);
+        outcome.connection.destroy();
+        this.#countDial(member, 'error_packet');
+        this.#serverError = outcome.firstBytes;
+        this.#lastFailure = `${member.address} answered with error ${errorPacket}`;
+        if (errorPacket === ERRORS.ER_SERVER_SHUTDOWN.number)
+          this.#context.signal('server-error', member, errorPacket);
+        break;
+      }
+      case 'refused':
+      case 'unreachable':
+        this.#countDial(member, outcome.kind === 'refused' ? 'refused' : 'error');
+        this.#context.signal('dial-refused', member);
+        this.#reportFailure(member, outcome.code);
+        break;
+      case 'connect-timeout':
+        this.#countDial(member, 'timeout');
+        this.#context.signal('dial-timeout', member);
+        this.#reportFailure(member, 'no connection in time');
+        break;
+      case 'no-handshake':
+        this.#countDial(member, 'no_handshake');
+        this.#context.signal('no-handshake', member);
+        this.#reportFailure(member, `no initial handshake: ${outcome.why}`);
+        break;
+      case 'out-of-resources':
+        this.#countDial(member, 'error');
+        this.#lastFailure = `the router is out of resources: ${outcome.code}`;
+        this.#context.event('error', 'router_out_of_resources', 'The router cannot open a connection', {
+          code: outcome.code,
+        });
+        break;
+      default:
+        outcome satisfies never;
+    }
+    this.#dialNext();
+  }
+
+  #succeed(dial: Dial, connection: Connection, greeting: Buffer): void {
+    const nowMs = performance.now();
+    const { cells, readmission, greetingPace } = this.#context;
+    const { member } = dial;
+    this.#countDial(member, 'ok');
+    greetingPace.observe(nowMs - dial.startedAtMs);
+    observeSeconds(cells, this.#route.offset + ROUTE.connectSeconds, (nowMs - dial.startedAtMs) / 1000);
+    readmission.succeeded(member);
+    if (this.#heldSinceMs !== null) {
+      this.#count(ROUTE.holdsServed);
+      observeSeconds(cells, this.#route.offset + ROUTE.holdSeconds, (nowMs - this.#heldSinceMs) / 1000);
+    }
+    this.#close();
+    this.#sink.onPlaced(member, connection, greeting);
+  }
+
+  /** Nobody can be tried now: wait for the next topology, or for a while when somebody is there but does not answer. */
+  #roundFailed(): void {
+    if (this.#serverError !== null && !isPassing(errorNumberOf(this.#serverError) ?? 0))
+      return this.#giveUp();
+    if (this.#heldSinceMs === null && !this.#beginHold()) return;
+    this.#context.holdQueue.join(this);
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    this.#retryTimer = setTimeout(
+      () => {
+        this.#retryTimer = null;
+        this.#context.holdQueue.leave(this);
+        this.wake();
+      },
+      this.#retryDelayMs * (0.75 + Math.random() / 2),
+    );
+    this.#retryDelayMs = Math.min(MAX_RETRY_MS, this.#retryDelayMs * 2);
+  }
+
+  #beginHold(): boolean {
+    const { header, cells } = this.#context;
+    const { maxSessions, timeoutMs } = this.#context.config().hold;
+    if (timeoutMs === 0) {
+      this.#giveUp();
+      return false;
+    }
+    if (Atomics.add(header, HEADER.heldInAll, 1) >= maxSessions) {
+      Atomics.sub(header, HEADER.heldInAll, 1);
+      this.#close();
+      this.#sink.onUnplaced({ kind: 'hold-full' });
+      return false;
+    }
+    this.#heldSinceMs = performance.now();
+    add(cells, this.#route.offset + ROUTE.holdsStarted, 1);
+    add(cells, this.#route.offset + ROUTE.sessionsHeld, 1);
+    return true;
+  }
+
+  #giveUp(): void {
+    if (this.#isOver) return;
+    const serverError = this.#serverError;
+    if (this.#heldSinceMs !== null) this.#count(ROUTE.holdsExpired);
+    this.#close();
+    if (serverError !== null) return this.#sink.onUnplaced({ kind: 'server-error', packet: serverError });
+    this.#sink.onUnplaced({ kind: 'no-destination', why: this.#why() });
+  }
+
+  #why(): string {
+    const { bound } = this.#route;
+    const waited = ((performance.now() - this.#startedAtMs) / 1000).toFixed(1);
+    const wanted = bound.role === 'primary' ? 'no confirmed writable primary' : 'no member accepts reads';
+    const reason = this.#lastFailure === '' ? wanted : this.#lastFailure;
+    return `${reason} (route ${bound.name}, waited ${waited} s)`;
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    for (const timer of [this.#overtakeTimer, this.#retryTimer, this.#deadlineTimer]) {
+      if (timer !== null) clearTimeout(timer);
+    }
+    for (const dial of this.#dials) {
+      dial.abandon();
+      this.#countDial(dial.member, 'abandoned');
+    }
+    this.#dials.clear();
+    this.#context.holdQueue.leave(this);
+    if (this.#heldSinceMs === null) return;
+    Atomics.sub(this.#context.header, HEADER.heldInAll, 1);
+    add(this.#context.cells, this.#route.offset + ROUTE.sessionsHeld, -1);
+  }
+
+  #reportFailure(member: Member, why: string): void {
+    this.#lastFailure = `${member.address}: ${why}`;
+    this.#context.readmission.failed(member, why);
+  }
+
+  #count(cell: number): void {
+    add(this.#context.cells, this.#route.offset + cell, 1);
+  }
+
+  #countDial(member: Member, result: DialResult): void {
+    const offset = memberOffset(member.slot) + MEMBER.dials + DIAL_RESULTS.indexOf(result);
+    add(this.#context.cells, offset, 1);
+  }
+}
+
+/** The number in an ERR that came in place of the initial handshake, or null when it is no ERR. */
+function errorNumberOf(firstBytes: Buffer): number | null {
+  if (firstBytes[PACKET_HEADER_BYTES] !== ERR_HEADER) return null;
+  const numberAt = PACKET_HEADER_BYTES + 1;
+  return firstBytes.length < numberAt + 2 ? 0 : firstBytes.readUInt16LE(numberAt);
+}
+
+/** Errors that may be gone in a moment: the server is full, or on its way down or up. */
+function isPassing(errorNumber: number): boolean {
+  return errorNumber === ERRORS.ER_CON_COUNT_ERROR.number || errorNumber === ERRORS.ER_SERVER_SHUTDOWN.number;
+}
+
+const MIN_RETRY_MS = 50;
+const MAX_RETRY_MS = 500;

@@ -1,0 +1,422 @@
+/**
+ * The life of one session: accepted, placed on a member, authenticated end to end, relayed, ended with one reason.
+ *
+ *   placing → connection → command | opaque → ending → closed
+ *
+ * In `opaque` (TLS passed through, compression, or bytes the tracker does not understand) everything is relayed, but
+ * command boundaries are unknown.
+ */
+import type { Socket } from 'node:net';
+import type { ConnectionFacts } from '../../protocol/connection-events.ts';
+import { encodeErrBeforeHandshake } from '../../protocol/err-packet.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import type { Member } from '../../routing/topology.ts';
+import { add, type EndReason, THREAD } from '../shared/counters.ts';
+import type { SessionFacts } from '../shared/messages.ts';
+import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
+import { CommandWatch } from './command-watch.ts';
+import { Connection, type ConnectionSink, type Side } from './connection.ts';
+import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
+import { abandonHandshake, quit } from './farewell.ts';
+import { Placement, type PlacementFailure } from './placement.ts';
+import { endReasonFor, errFor, type Refusal, refusalFor } from './refusal.ts';
+import { SessionAccount } from './session-account.ts';
+import type { MemberDirectory, RouteState, ThreadContext } from './thread-context.ts';
+
+type Phase = 'placing' | 'connection' | 'command' | 'opaque' | 'ending' | 'closed';
+
+export class Session implements ConnectionSink {
+  readonly #context: ThreadContext;
+  readonly #route: RouteState;
+  readonly #account: SessionAccount;
+  readonly #client: Connection;
+  /** Empty unless sessions are limited by client address. */
+  readonly #limitedAddress: string;
+  readonly #id: number;
+  readonly #openedAtMs = Date.now();
+  #phase: Phase = 'placing';
+  #placement: Placement | null = null;
+  #member: Member | null = null;
+  #server: Connection | null = null;
+  #authentication: ConnectionPhaseRelay | null = null;
+  /** There while command boundaries are known. */
+  #commands: CommandWatch | null = null;
+  /** There while the session has to end as soon as it can. */
+  #boundaryWait: BoundaryWait | null = null;
+  /** Of the client's authentication, or of its goodbye. */
+  #deadline: NodeJS.Timeout | null = null;
+  #username = '';
+  #database = '';
+  #bytesToServer = 0;
+  #bytesToClient = 0;
+  #lastSide: Side = 'server';
+  /** Bytes have come since the last look. */
+  #hasMoved = true;
+  #idleSinceMs = performance.now();
+  #hasClientEnded = false;
+  #isAdmitted = false;
+  /** Why the session is ending, once it is. */
+  #pendingReason: EndReason | null = null;
+
+  constructor(context: ThreadContext, route: RouteState, id: number, accepted: Socket) {
+    this.#context = context;
+    this.#route = route;
+    this.#id = id;
+    this.#client = Connection.accept(accepted, context.transport, this);
+    const isLimitedByAddress = context.config().limits.maxConnectionsPerClient > 0;
+    this.#limitedAddress = isLimitedByAddress ? this.#client.remoteAddress : '';
+    this.#account = new SessionAccount(context.cells, route.offset);
+    context.sessions.add(this);
+    const limit = context.admission.enter(route, this.#limitedAddress);
+    this.#isAdmitted = limit === null;
+    if (limit === null) this.#place();
+    else this.#refuse({ reason: limit, detail: '' });
+  }
+
+  onBytes(side: Side, buffer: Buffer, length: number): void {
+    switch (this.#phase) {
+      case 'command':
+      case 'opaque':
+        if (side === 'client') this.#relayToServer(buffer, 0, length);
+        else this.#relayToClient(buffer, 0, length);
+        return;
+      case 'connection':
+        return this.#authenticate(side, buffer, length);
+      case 'placing':
+        // A MySQL client waits for the server's first word. Whoever does not is none.
+        return this.#refuse({ reason: 'bad_handshake', detail: 'the client spoke before the server' });
+      case 'ending':
+      case 'closed':
+        return;
+      default:
+        this.#phase satisfies never;
+    }
+  }
+
+  onEnd(side: Side): void {
+    if (side === 'server') return this.#serverClosed(null);
+    this.#hasClientEnded = true;
+    if (this.#phase === 'command' || this.#phase === 'opaque') this.#server?.end();
+    else this.#finish('client_closed');
+  }
+
+  onDrain(side: Side): void {
+    if (this.#phase !== 'command' && this.#phase !== 'opaque') return;
+    if (side === 'client') this.#server?.resume();
+    else this.#client.resume();
+  }
+
+  onClose(side: Side, error: NodeJS.ErrnoException | null): void {
+    if (side === 'server') return this.#serverClosed(error);
+    if (this.#commands?.hasQuit) this.#finish('client_quit');
+    else this.#finish(error === null ? 'client_closed' : 'client_error');
+  }
+
+  /** What the new topology says of the session's member. */
+  onTopology(members: MemberDirectory): void {
+    const before = this.#member;
+    if (before === null) return;
+    const now = members.find(before);
+    const fate = now === null ? 'cut' : this.#isOnPrimaryRoute ? now.primarySessions : now.secondarySessions;
+    if (fate === 'cut') return this.cut('member_gone');
+    if (fate === 'drain')
+      return this.endAtBoundary(this.#isOnPrimaryRoute ? 'member_demoted' : 'member_promoted');
+    if (this.#boundaryWait === null || this.#boundaryWait.reason === 'shutdown') return;
+    this.#boundaryWait.close();
+    this.#boundaryWait = null;
+  }
+
+  /** Ends the session at its next command boundary outside a transaction, at the latest after the grace. */
+  endAtBoundary(reason: EndReason): void {
+    if (this.#phase === 'ending' || this.#phase === 'closed') return;
+    if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
+    if (this.#boundaryWait !== null) return;
+    this.#boundaryWait = new BoundaryWait(reason, this.#context.config().drain.graceMs, {
+      knowledge: () => this.#boundary(),
+      takeMoved: () => this.#takeMoved(),
+      end: () => this.#endOrderly(reason),
+      cut: () => this.cut(reason),
+    });
+    this.#boundaryWait.check();
+  }
+
+  /** Ends the session at once. What was sent to the client before still reaches it. */
+  cut(reason: EndReason): void {
+    if (this.#phase === 'ending' || this.#phase === 'closed') return;
+    this.#endClient(reason);
+  }
+
+  /** Called about once a second. */
+  sweep(nowMs: number, idleTimeoutMs: number): void {
+    if (this.#takeMoved()) {
+      this.#idleSinceMs = nowMs;
+      return;
+    }
+    if (idleTimeoutMs === 0 || nowMs - this.#idleSinceMs < idleTimeoutMs) return;
+    const isRelaying = this.#phase === 'command' || this.#phase === 'opaque';
+    if (isRelaying && (this.#commands === null || this.#commands.isIdle)) this.#endOrderly('idle_timeout');
+  }
+
+  facts(): SessionFacts {
+    return {
+      id: String(this.#id),
+      route: this.#route.bound.name,
+      client: `${this.#client.remoteAddress}:${this.#client.remotePort}`,
+      member: this.#member?.address ?? null,
+      state: this.#state(),
+      user: this.#username,
+      database: this.#database,
+      openedAtMs: this.#openedAtMs,
+      idleForMs: this.#hasMoved ? 0 : Math.round(performance.now() - this.#idleSinceMs),
+      isOpaque: this.#phase === 'opaque',
+      inTransaction: this.#commands?.isInTransaction ?? false,
+      bytesToServer: this.#bytesToServer,
+      bytesToClient: this.#bytesToClient,
+    };
+  }
+
+  #state(): string {
+    if (this.#phase === 'placing') return this.#placement?.isHeld ? 'held' : 'dialling';
+    if (this.#phase !== 'command') return this.#phase;
+    return this.#commands?.isIdle ? 'idle' : 'busy';
+  }
+
+  get #isOnPrimaryRoute(): boolean {
+    return this.#route.bound.role === 'primary';
+  }
+
+  #place(): void {
+    this.#placement = new Placement(this.#context, this.#route, {
+      onPlaced: (member, connection, greeting) => this.#placed(member, connection, greeting),
+      onUnplaced: (failure) => this.#unplaced(failure),
+    });
+    this.#placement.start();
+  }
+
+  #placed(member: Member, connection: Connection, greeting: Buffer): void {
+    const { limits } = this.#context.config();
+    this.#placement = null;
+    this.#member = member;
+    this.#server = connection;
+    this.#account.placedOn(member);
+    connection.attach(this);
+    this.#authentication = new ConnectionPhaseRelay(this.#client, connection, limits.maxHandshakeBytes, {
+      onHandshakeResponse: (response) => this.#introduced(response),
+      onAuthenticated: (facts, fromServer, fromClient) =>
+        this.#authenticated(member, facts, fromServer, fromClient),
+      onTls: (fromClient) => this.#tlsBegins(fromClient),
+      onRefused: () => this.#endClient('server_refused'),
+    });
+    this.#phase = 'connection';
+    const late: Refusal = { reason: 'handshake_timeout', detail: 'no complete authentication in time' };
+    this.#deadline = setTimeout(() => this.#refuse(late), limits.clientHandshakeTimeoutMs);
+    this.#authenticate('server', greeting, greeting.length);
+  }
+
+  #unplaced(failure: PlacementFailure): void {
+    this.#placement = null;
+    switch (failure.kind) {
+      case 'server-error':
+        this.#client.write(failure.packet, 0, failure.packet.length);
+        return this.#endClient('server_refused');
+      case 'hold-full':
+        return this.#refuse({
+          reason: 'hold_full',
+          detail: 'too many clients are waiting for a destination',
+        });
+      case 'no-destination':
+        return this.#refuse({ reason: 'no_destination', detail: failure.why });
+      default:
+        failure satisfies never;
+    }
+  }
+
+  #introduced(response: HandshakeResponse41): void {
+    this.#username = response.username;
+    this.#database = response.database ?? '';
+  }
+
+  #authenticate(side: Side, buffer: Buffer, length: number): void {
+    try {
+      if (side === 'server') this.#authentication?.fromServer(buffer, length);
+      else this.#authentication?.fromClient(buffer, length);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      if (error.side === 'server' && this.#member !== null)
+        this.#context.signal('no-handshake', this.#member);
+      this.#refuse(refusalFor(error));
+    }
+  }
+
+  #authenticated(member: Member, facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void {
+    this.#clearDeadline();
+    this.#authentication = null;
+    this.#phase = 'command';
+    this.#account.authenticated();
+    if (this.#context.config().relay.tracking) {
+      const watch = new CommandWatch(this.#context, this.#route, member, facts, (reason) =>
+        this.#becomeOpaque(reason),
+      );
+      if (this.#phase === 'command') this.#commands = watch;
+    } else {
+      this.#becomeOpaque('tracking switched off');
+    }
+    if (fromServer.length > 0) this.#relayToClient(fromServer, 0, fromServer.length);
+    if (fromClient.length > 0) this.#relayToServer(fromClient, 0, fromClient.length);
+    this.#boundaryWait?.check();
+  }
+
+  #tlsBegins(fromClient: Buffer): void {
+    this.#clearDeadline();
+    this.#authentication = null;
+    this.#becomeOpaque('tls');
+    if (fromClient.length > 0) this.#relayToServer(fromClient, 0, fromClient.length);
+  }
+
+  /** From here on everything is relayed and nothing is known of boundaries. */
+  #becomeOpaque(reason: string): void {
+    this.#phase = 'opaque';
+    this.#commands = null;
+    this.#account.becameOpaque();
+    this.#context.event('debug', 'session_opaque', 'Command boundaries of a session are not known', {
+      session: this.#id,
+      reason,
+    });
+  }
+
+  #relayToServer(buffer: Buffer, start: number, end: number): void {
+    this.#hasMoved = true;
+    this.#lastSide = 'client';
+    this.#bytesToServer += end - start;
+    this.#account.toServer(end - start);
+    this.#commands?.onClientBytes(buffer, start, end);
+    if (this.#server?.write(buffer, start, end)) this.#stall(this.#client);
+  }
+
+  #relayToClient(buffer: Buffer, start: number, end: number): void {
+    this.#hasMoved = true;
+    this.#lastSide = 'server';
+    this.#bytesToClient += end - start;
+    this.#account.toClient(end - start);
+    this.#commands?.onServerBytes(buffer, start, end);
+    if (this.#client.write(buffer, start, end)) this.#stall(this.#server);
+    this.#boundaryWait?.check();
+  }
+
+  /** The other side does not take more for now: whoever sends has to wait, until `onDrain`. */
+  #stall(source: Connection | null): void {
+    add(this.#context.cells, THREAD.backpressurePauses, 1);
+    source?.pause();
+  }
+
+  #boundary(): BoundaryKnowledge {
+    if (this.#phase === 'opaque') return this.#lastSide === 'server' ? 'unknown' : 'busy';
+    if (this.#phase !== 'command' || this.#commands === null) return 'busy';
+    return this.#commands.isIdle && !this.#commands.isInTransaction ? 'boundary' : 'busy';
+  }
+
+  #takeMoved(): boolean {
+    const hasMoved = this.#hasMoved;
+    this.#hasMoved = false;
+    return hasMoved;
+  }
+
+  #serverClosed(error: NodeJS.ErrnoException | null): void {
+    if (this.#phase === 'ending' || this.#phase === 'closed') return;
+    if (this.#phase === 'connection') {
+      return this.#refuse({ reason: 'server_lost', detail: 'the server closed during authentication' });
+    }
+    const isExpected = this.#hasClientEnded || this.#commands?.hasQuit === true;
+    if (!isExpected && this.#member !== null) this.#context.signal('server-closed', this.#member);
+    if (isExpected) this.#endClient(this.#commands?.hasQuit ? 'client_quit' : 'client_closed');
+    else this.#endClient(error === null ? 'server_closed' : 'server_error');
+  }
+
+  /** Nothing is under way: the server is told with COM_QUIT, the client with FIN. */
+  #endOrderly(reason: EndReason): void {
+    const server = this.#server;
+    this.#server = null;
+    if (server !== null) {
+      if (this.#phase === 'command') quit(server);
+      else server.destroy();
+    }
+    this.#endClient(reason);
+  }
+
+  /** Answers the client with an error of the router's own, and ends the session. */
+  #refuse(refusal: Refusal): void {
+    if (this.#phase === 'ending' || this.#phase === 'closed') return;
+    const err = errFor(refusal);
+    const packet = this.#authentication?.encodeErr(err) ?? encodeErrBeforeHandshake(err);
+    this.#client.write(packet, 0, packet.length);
+    this.#account.refused(refusal.reason);
+    const route = this.#route.bound.name;
+    this.#context.event('warn', 'client_refused', `Route ${route} refused a client: ${refusal.reason}`, {
+      route,
+      client: this.#client.remoteAddress,
+      reason: refusal.reason,
+      detail: refusal.detail,
+      error: err.errorCode,
+      member: this.#member?.address ?? null,
+    });
+    this.#endClient(endReasonFor(refusal.reason));
+  }
+
+  /** Sends FIN behind what the client has still to get, and waits a moment for it to close. */
+  #endClient(reason: EndReason): void {
+    if (this.#phase === 'closed') return;
+    this.#phase = 'ending';
+    this.#release();
+    if (this.#hasClientEnded && this.#client.queuedBytes === 0) return this.#finish(reason);
+    this.#client.end();
+    // Unread bytes at close would make the kernel send RST, which may overtake what the client has not read yet.
+    this.#client.resume();
+    this.#deadline = setTimeout(() => this.#finish(reason), LINGER_MS);
+    this.#pendingReason = reason;
+  }
+
+  /** The session is over: everything it holds is given back. */
+  #finish(reason: EndReason): void {
+    if (this.#phase === 'closed') return;
+    const firstReason = this.#pendingReason ?? reason;
+    this.#release();
+    this.#phase = 'closed';
+    this.#client.destroy();
+    this.#account.close(firstReason);
+    this.#context.sessions.delete(this);
+    if (this.#isAdmitted) this.#context.admission.leave(this.#route, this.#limitedAddress);
+    this.#context.event('debug', 'session_closed', 'A session has ended', {
+      session: this.#id,
+      route: this.#route.bound.name,
+      member: this.#member?.address ?? null,
+      reason: firstReason,
+      bytes_to_server: this.#bytesToServer,
+      bytes_to_client: this.#bytesToClient,
+    });
+  }
+
+  /** Lets go of everything but the client. */
+  #release(): void {
+    this.#placement?.abandon();
+    this.#placement = null;
+    this.#boundaryWait?.close();
+    this.#boundaryWait = null;
+    this.#clearDeadline();
+    this.#commands?.close();
+    const server = this.#server;
+    this.#server = null;
+    if (server === null) return;
+    const isUnanswered = this.#authentication !== null && !this.#authentication.hasAnswered;
+    if (isUnanswered && server.isOpen) abandonHandshake(server);
+    else server.destroy();
+  }
+
+  #clearDeadline(): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    this.#deadline = null;
+  }
+}
+
+/** How long a client whose session is over may take to close its side. */
+const LINGER_MS = 1000;
