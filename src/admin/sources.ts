@@ -41,10 +41,13 @@ export type RouteFacts = BoundRoute & {
   readonly problem: string;
 };
 
-/** Limits over all routes, as configured; 0 means no limit. */
+/** Limits over all routes, as configured. */
 export type SessionLimits = {
+  /** 0 means no limit. */
   readonly maxConnections: number;
+  /** 0 means no limit. */
   readonly maxConnectionsPerClient: number;
+  /** 0 means that nobody is kept waiting. */
   readonly maxHeldSessions: number;
 };
 

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { pino } from 'pino';
@@ -337,3 +338,26 @@ t.test('close ends idle connections at once and lets go of the port', async (t) 
   t.ok(performance.now() - startMs < 900);
   await t.rejects(ask(server, '/livez'), { code: 'ECONNREFUSED' });
 });
+
+t.test('the answers in docs/api.md have the fields real ones have', async (t) => {
+  const events = eventLog();
+  events.record('info', 'primary_changed', 'db-1:3306 is primary', { primary: 'db-1:3306', version: 7 });
+  const server = await start(t, facts({ listSessions: () => Promise.resolve([session('s1')]) }), events);
+  const page = await readFile(new URL('../../docs/api.md', import.meta.url), 'utf8');
+  const examples = [
+    ...page.matchAll(/\$ curl -s '?http:\/\/127\.0\.0\.1:8404(\S+?)'?(?: \| jq)?\n(\{.*?\})\n```/gs),
+  ];
+  t.equal(examples.length, 5, 'one example for each endpoint under /api, and one error');
+  for (const [, path = '', text = ''] of examples) {
+    const shown = JSON.parse(text.replace(/,\s*…/g, ''));
+    const real = JSON.parse((await ask(server, path)).body);
+    t.strictSame(fieldsOf(shown), fieldsOf(real), path);
+  }
+});
+
+/** The names of all fields, arrays by their first item. */
+function fieldsOf(value: unknown, prefix = ''): readonly string[] {
+  if (Array.isArray(value)) return value.length === 0 ? [] : fieldsOf(value[0], `${prefix}[]`);
+  if (typeof value !== 'object' || value === null) return [prefix];
+  return Object.entries(value).flatMap(([name, inner]) => fieldsOf(inner, `${prefix}.${name}`));
+}
