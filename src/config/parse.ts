@@ -72,8 +72,11 @@ function problemsOf(issue: z.core.$ZodIssue, layers: Layers): readonly Problem[]
   }
   const value = valueAt(layers.tree, path);
   const facts = factsAt(key);
+  if (value === undefined) {
+    const section = layers.originOf(path.slice(0, -1));
+    return [{ key, value: null, rule: `is missing: ${facts?.rule ?? ''}`, origin: section }];
+  }
   const origin = layers.originOf(path);
-  if (value === undefined) return [{ key, value: null, rule: `is missing: ${facts?.rule ?? ''}`, origin }];
   if (facts === undefined) {
     const shown = typeof value === 'string' ? 'text' : showValue(value);
     return [{ key, value: shown, rule: `must be a map of the keys ${knownKeysOf(key)?.join(', ')}`, origin }];

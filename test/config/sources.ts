@@ -1,0 +1,37 @@
+/** Sources of configuration for tests: a file of the given text, an environment, flags. */
+import { layer } from '../../src/config/layers.ts';
+import { type ParseContext, type ParsedConfig, parseConfig } from '../../src/config/parse.ts';
+import { describeProblem } from '../../src/config/problems.ts';
+
+export type TestSources = {
+  readonly file?: string;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly flags?: Readonly<Record<string, readonly string[]>>;
+  readonly passwordFile?: ParseContext['passwordFile'];
+};
+
+export function parse({
+  file,
+  environment = {},
+  flags = {},
+  passwordFile = null,
+}: TestSources): ParsedConfig {
+  const named = file === undefined ? null : { name: 'f.yaml', text: file };
+  return parseConfig(layer({ file: named, environment, flags }), { passwordFile, availableParallelism: 2 });
+}
+
+/** The least that is a configuration, as a file. */
+export const MINIMAL = 'cluster: { seeds: [db], user: router }\n';
+
+/** The configuration, where there is to be one. */
+export function configOf(sources: TestSources) {
+  const parsed = parse(sources);
+  if (!parsed.ok) throw new Error(parsed.problems.map(describeProblem).join('\n'));
+  return parsed.config;
+}
+
+/** The problems as lines; none when all is well. */
+export function problemsOf(sources: TestSources): readonly string[] {
+  const parsed = parse(sources);
+  return parsed.ok ? [] : parsed.problems.map(describeProblem);
+}
