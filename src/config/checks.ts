@@ -15,12 +15,22 @@ type Checked = Settled & {
 
 export function crossChecks(checked: Checked): readonly Problem[] {
   return [
+    ...checkTopology(checked),
     ...checkSeeds(checked),
     ...checkAccount(checked),
     ...checkRoutes(checked),
     ...checkAdmin(checked),
     ...checkTimes(checked),
     ...checkReadiness(checked),
+  ];
+}
+
+function checkTopology({ settings, originOf }: Checked): readonly Problem[] {
+  const { topology } = settings.cluster;
+  if (topology !== 'galera' && topology !== 'aurora') return [];
+  const rule = 'is not served by this version yet';
+  return [
+    { key: 'cluster.topology', value: `"${topology}"`, rule, origin: originOf(['cluster', 'topology']) },
   ];
 }
 
@@ -112,11 +122,11 @@ function checkTimes({ settings, refused, originOf }: Checked): readonly Problem[
   const { probe, drain } = settings;
   const problems: Problem[] = [];
   const isJudged = (...keys: readonly string[]) => keys.every((key) => !refused.has(key));
-  if (isJudged('probe.confirmationTtl', 'probe.interval') && probe.confirmationTtl <= probe.interval) {
+  if (isJudged('probe.confirmationTtl', 'probe.interval') && probe.confirmationTtl <= 2 * probe.interval) {
     problems.push({
       key: 'probe.confirmationTtl',
       value: formatDuration(probe.confirmationTtl),
-      rule: `must be longer than probe.interval = ${formatDuration(probe.interval)}${elsewhere(originOf(['probe', 'interval']))}, or every confirmation lapses before the next probe`,
+      rule: `must be more than twice probe.interval = ${formatDuration(probe.interval)}${elsewhere(originOf(['probe', 'interval']))}, or every confirmation lapses before the next probe`,
       origin: originOf(['probe', 'confirmationTtl']),
     });
   }

@@ -39,7 +39,7 @@ const cluster = z.strictObject({
     ] as const,
     {
       doc: 'What kind of cluster the members form, and so what they are asked to find the primary.',
-      why: '`auto` asks the members themselves. Name the kind to have a wrong one refused rather than guessed; `static` asks nobody and takes the seeds as they are.',
+      why: '`auto` asks the members themselves. Name the kind to leave nothing to guess. `static` asks nobody: the first seed is the primary, and all seeds take reads. `galera` and `aurora` are refused until they are served.',
       default: 'auto',
     },
   ),
@@ -114,7 +114,7 @@ const probe = z.strictObject({
     default: '1s',
   }),
   confirmationTtl: duration({
-    doc: "How long a member's own confirmation stands while later probes have not been answered; longer than `probe.interval`.",
+    doc: "How long a member's own confirmation stands while later probes have not been answered; half as long while no other member has said the same. More than twice `probe.interval`.",
     why: 'Group Replication expels a silent member after 5 s at the earliest, and no other becomes primary before that: until then new writes may still try it, afterwards they wait.',
     min: '100ms',
     max: '5m',
@@ -236,7 +236,7 @@ const quarantine = z.strictObject({
   interval: duration({
     doc: 'How often a member in quarantine is tried again.',
     why: "MySQL Router's default. Shorter takes a member back sooner.",
-    min: '10ms',
+    min: '100ms',
     max: '1h',
     default: '1s',
   }),

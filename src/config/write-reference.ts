@@ -1,6 +1,6 @@
 /**
  * Renews docs/configuration.md and docs/configuration.schema.json from the schema:
- * `node src/config/write-reference.ts && npx biome check --write docs`. A test fails while they are not current.
+ * `node src/config/write-reference.ts && npx biome check --write docs/configuration.*`. A test fails while they are not current.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { referenceJsonSchema, withReference } from './reference.ts';

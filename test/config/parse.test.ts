@@ -311,8 +311,8 @@ t.test('what cannot work together is refused', async (t) => {
       /admin\.listen = "0\.0\.0\.0:6447": collides with route "ro" on 0\.0\.0\.0:6447/,
     ],
     [
-      'probe: { interval: 5s }',
-      /^probe\.confirmationTtl = 5s: must be longer than probe\.interval = 5s \(f\.yaml:2:20\)/,
+      'probe: { interval: 2.5s }',
+      /^probe\.confirmationTtl = 5s: must be more than twice probe\.interval = 2500ms \(f\.yaml:2:20\)/,
     ],
     [
       'drain: { timeout: 2s }',
@@ -333,6 +333,9 @@ t.test('what cannot work together is refused', async (t) => {
     [],
     'port 0 never collides',
   );
+  t.match(problemsOf({ file: 'cluster: { topology: galera, seeds: [db], user: router }' }), [
+    /^f\.yaml:1:22: cluster\.topology = "galera": is not served by this version yet$/,
+  ]);
   t.match(problemsOf({ file: 'cluster: { seeds: [db, "db:3306"], user: router }' }), [
     /cluster\.seeds\[1\] = "db:3306": is named already by cluster\.seeds\[0\]/,
   ]);

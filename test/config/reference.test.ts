@@ -5,7 +5,7 @@ import { referenceJsonSchema, withReference } from '../../src/config/reference.t
 import { settingsOf } from '../../src/config/show.ts';
 import { configOf, MINIMAL } from './sources.ts';
 
-const RENEW = 'node src/config/write-reference.ts && npx biome check --write docs';
+const RENEW = 'node src/config/write-reference.ts && npx biome check --write docs/configuration.*';
 
 const document = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
 
