@@ -147,6 +147,6 @@ function isForeignVariable(name: string): boolean {
   return (
     /^(?:.*_)?SERVICE_(?:HOST|PORT(?:_.*)?)$/.test(words) ||
     /^(?:.*_)?PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?$/.test(words) ||
-    /^(?:CONFIG|MYSQLD|(?:SANDBOX|DEMO|TEST|BENCH)(?:_.*)?)$/.test(words)
+    /^(?:CONFIG|MYSQLD|CACHE|DEBIAN_MIRROR|(?:SANDBOX|DEMO|TEST|BENCH)(?:_.*)?)$/.test(words)
   );
 }

@@ -256,6 +256,7 @@ t.test('unknown variables are refused, but not those that Kubernetes makes for a
     FAIRLEAD_ADMIN_PORT_8404_TCP_PROTO: 'tcp',
     FAIRLEAD_CONFIG: 'f.yaml',
     FAIRLEAD_MYSQLD: '/usr/sbin/mysqld',
+    FAIRLEAD_CACHE: '/var/cache/fairlead',
   };
   t.strictSame(problemsOf({ file: MINIMAL, environment: foreign }), []);
   t.strictSame(
