@@ -1,6 +1,7 @@
 /**
  * Who belongs to the cluster: seeds and discovered members as one list, each server once, in a stable order.
  */
+import { addressOf } from './address.ts';
 import { type DecisionInput, isHeard, type Observation, type ViewRow } from './observations.ts';
 import type { Member } from './topology.ts';
 
@@ -69,7 +70,7 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
 }
 
 function rowIdentity(row: ViewRow): { readonly id: string; readonly address: string } {
-  return { id: row.id, address: row.host === '' ? '' : `${row.host}:${row.port}` };
+  return { id: row.id, address: row.host === '' ? '' : addressOf(row.host, row.port) };
 }
 
 /** Who is behind a seed: whoever answered there last, else whom the group or an earlier topology saw there. */

@@ -1,0 +1,317 @@
+/**
+ * Watches the members, decides, publishes: the main thread's part of routing.
+ *
+ * A decision is made after everything that was seen, and at every tick, because confirmations lapse by themselves; it is
+ * published only when something differs.
+ */
+
+import { addressOf } from '../../routing/address.ts';
+import { decide } from '../../routing/decision.ts';
+import {
+  type Decision,
+  type DecisionMemory,
+  type DecisionSettings,
+  type DecisionTopology,
+  EMPTY_MEMORY,
+} from '../../routing/observations.ts';
+import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
+import { topologyDifference } from '../../routing/topology-difference.ts';
+import type { Config, TopologyKind } from '../config/config.ts';
+import type { EventLog } from '../shared/events.ts';
+import type { Signal } from '../shared/signals.ts';
+import { recordDecision } from './decision-events.ts';
+import { createMemberSlots } from './member-slots.ts';
+import {
+  MemberWatch,
+  type ProbeCounts,
+  type Trouble,
+  type WatchedAddress,
+  type WatchSettings,
+} from './member-watch.ts';
+import { createNameResolver, type NameResolver } from './resolver.ts';
+
+/** The part of the configuration the control plane goes by. */
+export type ControlConfig = Pick<Config, 'cluster' | 'probe' | 'quorumLoss' | 'closeRoOnPromotion'>;
+
+export type ControlPlaneOptions = {
+  readonly config: ControlConfig;
+  readonly events: EventLog;
+  /** Called with every new topology, in order of version. */
+  publish(topology: Topology): void;
+  /** Default: of the system. The control plane closes it. */
+  readonly resolver?: NameResolver;
+  /** Monotonic milliseconds; default performance.now. */
+  readonly now?: () => number;
+  /** 0 to 1; default Math.random. */
+  readonly random?: () => number;
+};
+
+export type ControlPlane = {
+  /** Something a data thread saw: all members are asked again at once. */
+  signal(signal: Signal): void;
+  topology(): Topology;
+  /** What the probes found, by address. */
+  memberProbes(): ReadonlyMap<string, ProbeCounts>;
+  reload(config: ControlConfig): void;
+  close(): void;
+};
+
+export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
+  return new Control(options);
+}
+
+class Control implements ControlPlane {
+  readonly #events: EventLog;
+  readonly #publish: (topology: Topology) => void;
+  readonly #resolver: NameResolver;
+  readonly #now: () => number;
+  readonly #random: () => number;
+  readonly #slots = createMemberSlots();
+  readonly #watches = new Map<string, MemberWatch>();
+  readonly #tick: NodeJS.Timeout;
+  #config: ControlConfig;
+  #topology: Topology = EMPTY_TOPOLOGY;
+  #memory: DecisionMemory = EMPTY_MEMORY;
+  #doubtSinceMs: number | null = null;
+  #intervalMs: number;
+  #isDeciding = false;
+  #isClosed = false;
+
+  constructor(options: ControlPlaneOptions) {
+    this.#config = options.config;
+    this.#events = options.events;
+    this.#publish = options.publish;
+    this.#resolver = options.resolver ?? createNameResolver();
+    this.#now = options.now ?? (() => performance.now());
+    this.#random = options.random ?? Math.random;
+    this.#intervalMs = options.config.probe.doubtIntervalMs;
+    this.#warnOfKind();
+    this.#tick = setInterval(() => this.#decide('time has passed'), TICK_MS);
+    this.#decide('start');
+  }
+
+  topology(): Topology {
+    return this.#topology;
+  }
+
+  memberProbes(): ReadonlyMap<string, ProbeCounts> {
+    return new Map([...this.#watches].map(([address, watch]) => [address, watch.counts]));
+  }
+
+  signal(_signal: Signal): void {
+    // Whoever it was about, what the others think of it matters as much.
+    for (const watch of this.#watches.values()) watch.hurry();
+  }
+
+  reload(config: ControlConfig): void {
+    const isSameCluster = seedAddresses(this.#config).join() === seedAddresses(config).join();
+    const isFollowed = this.#topology.hasQuorum || this.#topology.groupName === null;
+    this.#config = config;
+    this.#warnOfKind();
+    // Another list of seeds, or a group nobody answers for any more: the seeds vote anew.
+    if (!isSameCluster || !isFollowed) {
+      this.#topology = { ...this.#topology, groupName: null };
+      this.#memory = EMPTY_MEMORY;
+    }
+    const settings = this.#watchSettings();
+    for (const watch of this.#watches.values()) watch.configure(settings);
+    this.#decide('reload');
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#tick);
+    for (const watch of this.#watches.values()) watch.close();
+    this.#watches.clear();
+    this.#resolver.close();
+  }
+
+  #decide(cause: string): void {
+    // A watch that is made or closed on the way may tell something at once.
+    if (this.#isClosed || this.#isDeciding) return;
+    this.#isDeciding = true;
+    try {
+      let decision = this.#makeDecision();
+      // Addresses that were just discovered may be known already, literal ones are.
+      if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
+      this.#memory = decision.memory;
+      this.#accept(decision, cause);
+      this.#setPace(decision.isInDoubt);
+    } finally {
+      this.#isDeciding = false;
+    }
+  }
+
+  #makeDecision(): Decision {
+    return decide({
+      observations: [...this.#watches.values()].map((watch) => watch.observation),
+      previous: this.#topology,
+      memory: this.#memory,
+      nowMs: this.#now(),
+      settings: decisionSettings(this.#config),
+    });
+  }
+
+  #accept(decision: Decision, cause: string): void {
+    const before = this.#topology;
+    const members = this.#slots.assign(decision.topology.members);
+    const after: Topology = { ...decision.topology, version: before.version + 1, members };
+    const difference = topologyDifference(before, after);
+    if (!difference.isChanged) return;
+    this.#topology = after;
+    this.#publish(after);
+    recordDecision(this.#events, before, after, difference, cause);
+  }
+
+  /** @returns true when an address was added */
+  #watchExactly(wanted: readonly string[]): boolean {
+    for (const [address, watch] of this.#watches) {
+      if (wanted.includes(address)) continue;
+      watch.close();
+      this.#watches.delete(address);
+    }
+    let isAdded = false;
+    for (const address of wanted) {
+      if (this.#watches.has(address)) continue;
+      const target = parseAddress(address);
+      if (target === null) continue;
+      this.#watches.set(address, this.#createWatch(target));
+      isAdded = true;
+    }
+    return isAdded;
+  }
+
+  #createWatch(target: WatchedAddress): MemberWatch {
+    return new MemberWatch({
+      target,
+      asks: this.#config.cluster.topology !== 'static',
+      resolver: this.#resolver,
+      settings: this.#watchSettings(),
+      now: this.#now,
+      random: this.#random,
+      onObservation: (cause) => this.#decide(cause),
+      onTrouble: (trouble) => this.#recordTrouble(target.address, trouble),
+      onMissingStats: () => {
+        this.#events.record(
+          'warn',
+          'monitoring_grant_missing',
+          `${target.address}: GRANT SELECT ON performance_schema.replication_group_member_stats TO '${this.#config.cluster.user}' is missing; views are told apart by time alone`,
+          { member: target.address, user: this.#config.cluster.user },
+        );
+      },
+    });
+  }
+
+  #recordTrouble(address: string, trouble: Trouble | null): void {
+    const { user } = this.#config.cluster;
+    if (trouble === null) {
+      this.#events.record('info', 'member_answers', `${address} answers again`, { member: address });
+      return;
+    }
+    const fields = {
+      member: address,
+      failure: trouble.kind,
+      error_number: trouble.errorNumber,
+      detail: trouble.message,
+    };
+    const hint = troubleHint(trouble, user);
+    const level = QUIET_KINDS.has(trouble.kind) ? 'info' : 'warn';
+    this.#events.record(level, 'member_does_not_answer', `${address}: ${hint}${trouble.message}`, fields);
+  }
+
+  /** Probes are closest together in the first seconds of doubt, and settle down when it lasts. */
+  #setPace(isInDoubt: boolean): void {
+    const now = this.#now();
+    const { intervalMs, doubtIntervalMs } = this.#config.probe;
+    if (!isInDoubt) this.#doubtSinceMs = null;
+    else this.#doubtSinceMs ??= now;
+    const doubtMs = this.#doubtSinceMs === null ? Number.POSITIVE_INFINITY : now - this.#doubtSinceMs;
+    const paceMs =
+      doubtMs < EAGER_MS
+        ? Math.min(doubtIntervalMs, Math.max(MIN_EAGER_INTERVAL_MS, doubtIntervalMs / 4))
+        : doubtMs < DOUBT_MS
+          ? doubtIntervalMs
+          : intervalMs;
+    if (paceMs === this.#intervalMs) return;
+    this.#intervalMs = paceMs;
+    const settings = this.#watchSettings();
+    for (const watch of this.#watches.values()) watch.configure(settings);
+  }
+
+  #watchSettings(): WatchSettings {
+    const { cluster, probe } = this.#config;
+    return {
+      account: { user: cluster.user, password: cluster.password },
+      intervalMs: this.#intervalMs,
+      timeoutMs: probe.timeoutMs,
+    };
+  }
+
+  #warnOfKind(): void {
+    const kind = this.#config.cluster.topology;
+    if (kind !== 'galera' && kind !== 'aurora') return;
+    this.#events.record(
+      'warn',
+      'topology_not_supported',
+      `cluster.topology ${kind} is taken as async: the one server that is not read_only is the primary`,
+      { topology: kind },
+    );
+  }
+}
+
+function decisionSettings(config: ControlConfig): DecisionSettings {
+  return {
+    topology: DECISION_TOPOLOGIES[config.cluster.topology],
+    seeds: seedAddresses(config),
+    quorumLoss: config.quorumLoss,
+    confirmationTtlMs: config.probe.confirmationTtlMs,
+    closeRoOnPromotion: config.closeRoOnPromotion,
+  };
+}
+
+function seedAddresses(config: ControlConfig): readonly string[] {
+  return config.cluster.seeds.map(({ host, port }) => addressOf(host, port));
+}
+
+/** Null for what a group reports and nobody can dial. */
+function parseAddress(address: string): WatchedAddress | null {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(address);
+  const [, bracketed, plain, port] = match ?? [];
+  const host = bracketed ?? plain;
+  return host === undefined ? null : { address, host, port: Number(port) };
+}
+
+/** What to do about it, where that is not plain from what the server said. */
+function troubleHint(trouble: Trouble, user: string): string {
+  switch (trouble.kind) {
+    case 'access-denied':
+      return `the monitoring account '${user}' may not log in: `;
+    case 'missing-grant':
+      return `GRANT SELECT ON performance_schema.replication_group_members TO '${user}' is missing: `;
+    case 'not-mysql':
+      return 'does not speak MySQL: ';
+    case 'closed':
+      return 'the control session ended: ';
+    default:
+      return '';
+  }
+}
+
+const DECISION_TOPOLOGIES = {
+  auto: 'auto',
+  'group-replication': 'group-replication',
+  'innodb-cluster': 'group-replication',
+  replicaset: 'async',
+  async: 'async',
+  galera: 'async',
+  aurora: 'async',
+  static: 'static',
+} as const satisfies Record<TopologyKind, DecisionTopology>;
+
+/** Ended sessions are re-opened at once; what follows, if anything, is the news. */
+const QUIET_KINDS: ReadonlySet<string> = new Set(['closed']);
+const TICK_MS = 50;
+const EAGER_MS = 5000;
+const MIN_EAGER_INTERVAL_MS = 20;
+/** A cluster that has been without a primary for so long is waited for at the usual pace. */
+const DOUBT_MS = 60_000;

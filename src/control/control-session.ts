@@ -1,0 +1,190 @@
+/**
+ * One connection to one member, logged in, that can be probed.
+ */
+import type { Socket } from 'node:net';
+import type { Connection } from 'mysql2/promise';
+import type { MemberAnswer } from '../../routing/observations.ts';
+import type { DialAddress } from '../../routing/topology.ts';
+import { ControlFailure, toControlFailure } from './control-failure.ts';
+import { connectToServer } from './greeting.ts';
+import {
+  GROUP_SESSION_SETUP,
+  PROBE_QUERIES,
+  type ProbeScope,
+  readAnswer,
+  readVariables,
+  VARIABLES_QUERY,
+} from './probe-query.ts';
+
+export type ControlAccount = { readonly user: string; readonly password: string };
+
+export type ControlSessionOptions = {
+  readonly dial: DialAddress;
+  readonly account: ControlAccount;
+  /** Deadline of the TCP connect. */
+  readonly connectTimeoutMs: number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** Ends the attempt; once the session is open, `close` does. */
+  readonly signal: AbortSignal;
+};
+
+export type ControlSession = {
+  /** One round trip. Never called while another is under way. @throws ControlFailure */
+  probe(): Promise<MemberAnswer>;
+  /** True when the account may not read view ids: see views.ts for what is lost. */
+  lacksStats(): boolean;
+  /** Called once when the server ends the session while no probe is under way. */
+  onEnd(callback: (failure: ControlFailure) => void): void;
+  close(): void;
+};
+
+/** @throws ControlFailure */
+export async function openControlSession(options: ControlSessionOptions): Promise<ControlSession> {
+  try {
+    return await logIn(options, 'plaintext');
+  } catch (error) {
+    const failure = toControlFailure(error);
+    // REQUIRE SSL answers 1045 to a login without TLS, require_secure_transport answers 3159.
+    const mayNeedTls = failure.kind === 'tls-required' || failure.errorNumber === ER_ACCESS_DENIED_ERROR;
+    if (!mayNeedTls || options.signal.aborted) throw failure;
+    return await logIn(options, 'tls');
+  }
+}
+
+async function logIn(
+  options: ControlSessionOptions,
+  transport: 'plaintext' | 'tls',
+): Promise<ControlSession> {
+  const { socket, offersTls } = await connectToServer(options.dial, options.connectTimeoutMs, options.signal);
+  if (transport === 'tls' && !offersTls) {
+    socket.destroy();
+    throw new ControlFailure('access-denied', 'the server denies access and offers no TLS', {
+      errorNumber: ER_ACCESS_DENIED_ERROR,
+    });
+  }
+  const abandon = (): void => {
+    socket.destroy();
+  };
+  options.signal.addEventListener('abort', abandon);
+  try {
+    const connection = await authenticate(socket, options.account, transport);
+    return await createSession(connection, socket, options.now);
+  } catch (error) {
+    socket.destroy();
+    throw toControlFailure(error);
+  } finally {
+    options.signal.removeEventListener('abort', abandon);
+  }
+}
+
+async function authenticate(
+  socket: Socket,
+  account: ControlAccount,
+  transport: 'plaintext' | 'tls',
+): Promise<Connection> {
+  // Loaded here: a router with a static topology never needs it.
+  const { createConnection } = await import('mysql2/promise');
+  const connecting = createConnection({
+    stream: socket,
+    user: account.user,
+    password: account.password,
+    connectAttributes: { program_name: 'fairlead' },
+    multipleStatements: true,
+    connectTimeout: LOGIN_PATIENCE_MS,
+    // Whoever needs the certificate checked needs more than a monitoring session can promise; the password is not sent
+    // in clear either way.
+    ...(transport === 'tls' ? { ssl: { rejectUnauthorized: false } } : {}),
+  });
+  // The greeting was read with the socket paused; mysql2 listens by now.
+  socket.resume();
+  return await connecting;
+}
+
+async function createSession(
+  connection: Connection,
+  socket: Socket,
+  now: () => number,
+): Promise<ControlSession> {
+  let scope: ProbeScope = 'plain';
+  let mysqlxPort: number | null = null;
+  let detectedAtMs = 0;
+  let onEnd: ((failure: ControlFailure) => void) | null = null;
+  let ended: ControlFailure | null = null;
+  let isProbing = false;
+  const end = (error: unknown): void => {
+    if (ended !== null) return;
+    ended = toControlFailure(error);
+    // mysql2 only ends its side, which a server that hangs never answers.
+    socket.destroy();
+    if (!isProbing) onEnd?.(ended);
+  };
+  connection.on('error', end);
+  connection.on('end', () => end(new ControlFailure('closed', 'the server closed the control session')));
+
+  const detectScope = async (): Promise<void> => {
+    const [rows] = await connection.query(VARIABLES_QUERY);
+    const variables = readVariables(rows);
+    mysqlxPort = variables.mysqlxPort;
+    detectedAtMs = now();
+    if (!variables.hasGroup) return;
+    scope = 'group-with-stats';
+    await connection.query(GROUP_SESSION_SETUP);
+  };
+  const ask = async (): Promise<MemberAnswer> => {
+    const askedAtMs = now();
+    const [results] = await connection.query(PROBE_QUERIES[scope]);
+    return readAnswer(scope, results, { askedAtMs, answeredAtMs: now() }, mysqlxPort);
+  };
+  await detectScope();
+
+  return {
+    async probe() {
+      if (ended !== null) throw ended;
+      isProbing = true;
+      try {
+        // The plugin may be installed while the server runs.
+        if (scope === 'plain' && now() - detectedAtMs > DETECTION_INTERVAL_MS) await detectScope();
+        try {
+          return await ask();
+        } catch (error) {
+          if (scope !== 'group-with-stats' || toControlFailure(error).kind !== 'missing-grant') throw error;
+          scope = 'group';
+          return await ask();
+        }
+      } catch (error) {
+        const failure = toControlFailure(error);
+        // Still not enough: next time all is asked for again, so that a grant given meanwhile is noticed.
+        if (failure.kind === 'missing-grant' && scope === 'group') scope = 'group-with-stats';
+        if (failure.isFatal) end(failure);
+        throw ended ?? failure;
+      } finally {
+        isProbing = false;
+      }
+    },
+    lacksStats: () => scope === 'group',
+    onEnd(callback) {
+      onEnd = callback;
+      if (ended !== null) callback(ended);
+    },
+    close() {
+      if (ended !== null) return;
+      ended = new ControlFailure('closed', 'closed by the router');
+      // A session that is idle says goodbye, or the server counts an aborted client.
+      const destroy = (): void => {
+        socket.destroy();
+      };
+      if (isProbing) destroy();
+      else {
+        connection.end().then(destroy, destroy);
+        setTimeout(destroy, GOODBYE_MS).unref();
+      }
+    },
+  };
+}
+
+const ER_ACCESS_DENIED_ERROR = 1045;
+/** A server that hangs during the login goes on when it can; leaving earlier counts against `max_connect_errors`. */
+const LOGIN_PATIENCE_MS = 60_000;
+const DETECTION_INTERVAL_MS = 5000;
+const GOODBYE_MS = 500;

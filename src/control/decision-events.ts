@@ -1,0 +1,128 @@
+/**
+ * What an operator reads of each decision: one line for each thing that changed, with who, what and why.
+ */
+import type { Member, Topology } from '../../routing/topology.ts';
+import type { MemberChange, MemberField, TopologyDifference } from '../../routing/topology-difference.ts';
+import { unreachable } from '../../routing/unreachable.ts';
+import type { EventFields, EventLevel, EventLog } from '../shared/events.ts';
+
+/** @param cause what the decision followed upon, such as `answer of db-1:3306` */
+export function recordDecision(
+  events: EventLog,
+  before: Topology,
+  after: Topology,
+  difference: TopologyDifference,
+  cause: string,
+): void {
+  const record = (level: EventLevel, kind: string, message: string, fields: EventFields): void => {
+    events.record(level, kind, message, { ...fields, cause, topology_version: after.version });
+  };
+  const { groupName, quorum, mode, primary } = difference;
+  if (groupName !== null) {
+    record('info', 'group_followed', `following group ${groupName.after ?? 'none'}`, {
+      group_name: groupName.after,
+      group_name_before: groupName.before,
+    });
+  }
+  if (mode !== null)
+    record('info', 'mode_changed', `the group is in ${mode.after} mode`, { mode: mode.after });
+  if (quorum === 'gained') record('info', 'quorum_gained', 'the group has a quorum', {});
+  if (quorum === 'lost')
+    record('error', 'quorum_lost', 'no member answers with a view that has a quorum', {});
+  if (primary !== null) recordPrimary(record, before, after, primary);
+  for (const change of difference.members) recordMember(record, change);
+  for (const alarm of difference.alarmsRaised) record('error', 'alarm_raised', alarm, { alarm });
+  for (const alarm of difference.alarmsCleared)
+    record('info', 'alarm_cleared', `no longer: ${alarm}`, { alarm });
+}
+
+type Record = (level: EventLevel, kind: string, message: string, fields: EventFields) => void;
+
+function recordPrimary(
+  record: Record,
+  before: Topology,
+  after: Topology,
+  primary: { readonly before: string | null; readonly after: string | null },
+): void {
+  const fields = { primary: primary.after, primary_before: primary.before };
+  const former = after.members.find((member) => member.address === primary.before);
+  const why =
+    primary.before === null ? '' : former === undefined ? 'left' : former.reason || standingOf(former);
+  if (primary.after !== null) {
+    const since = primary.before === null ? '' : `, before it was ${primary.before} (${why})`;
+    const level = before.version === 0 || primary.before === null ? 'info' : 'warn';
+    record(level, 'primary_changed', `writes go to ${primary.after}${since}`, { ...fields, why });
+    return;
+  }
+  record('warn', 'no_primary', `no member takes writes: ${primary.before} ${why}`, { ...fields, why });
+}
+
+function recordMember(record: Record, change: MemberChange): void {
+  switch (change.kind) {
+    case 'joined':
+      record(
+        'info',
+        'member_joined',
+        `${change.member.address} is a member: ${inWords(change.member)}`,
+        factsOf(change.member),
+      );
+      return;
+    case 'left':
+      record('warn', 'member_left', `${change.member.address} is no longer a member`, factsOf(change.member));
+      return;
+    case 'changed': {
+      const { before, after, fields } = change;
+      if (fields.includes('dial') && after.dial !== null) {
+        record('info', 'member_moved', `${after.address} is dialled at ${after.dial.host}`, factsOf(after));
+      }
+      if (!fields.some((field) => TOLD_FIELDS.has(field))) return;
+      const level = isWorse(before, after) ? 'warn' : 'info';
+      record(
+        level,
+        'member_state_changed',
+        `${after.address} is ${inWords(after)}, was ${inWords(before)}`,
+        factsOf(after),
+      );
+      return;
+    }
+    default:
+      unreachable(change);
+  }
+}
+
+function inWords(member: Member): string {
+  const uses = [member.acceptsWrites ? 'writes' : '', member.acceptsReads ? 'reads' : ''].filter(
+    (use) => use !== '',
+  );
+  const offered = uses.length === 0 ? 'offered for nothing' : `offered for ${uses.join(' and ')}`;
+  return `${standingOf(member)}, ${offered}${member.reason === '' ? '' : ` (${member.reason})`}`;
+}
+
+function standingOf(member: Member): string {
+  return `${member.role} ${member.state}`;
+}
+
+function isWorse(before: Member, after: Member): boolean {
+  return (before.acceptsWrites && !after.acceptsWrites) || (before.acceptsReads && !after.acceptsReads);
+}
+
+function factsOf(member: Member): EventFields {
+  return {
+    member: member.address,
+    member_id: member.id,
+    member_role: member.role,
+    member_state: member.state,
+    accepts_writes: member.acceptsWrites,
+    accepts_reads: member.acceptsReads,
+    reason: member.reason,
+  };
+}
+
+/** A change of reason, version or fate alone comes with something else that is told, or is not worth a line. */
+const TOLD_FIELDS: ReadonlySet<MemberField> = new Set([
+  'id',
+  'role',
+  'state',
+  'acceptsWrites',
+  'acceptsReads',
+]);

@@ -1,0 +1,336 @@
+/**
+ * Keeps asking one address: resolves its name, keeps one control session open, probes it at the pace of the moment, and
+ * tells what it saw. At most one probe is under way.
+ */
+import type { Failure, FailureKind, MemberAnswer, Observation } from '../../routing/observations.ts';
+import type { DialAddress } from '../../routing/topology.ts';
+import { ControlFailure, toControlFailure } from './control-failure.ts';
+import { type ControlAccount, type ControlSession, openControlSession } from './control-session.ts';
+import { createNameWatch, type NameWatch } from './name-watch.ts';
+import { type Backoff, createBackoff, withJitter } from './pace.ts';
+import type { NameResolver } from './resolver.ts';
+
+export type WatchSettings = {
+  readonly account: ControlAccount;
+  readonly intervalMs: number;
+  /** Deadline of one probe, and of one TCP connect. */
+  readonly timeoutMs: number;
+};
+
+export type WatchedAddress = { readonly address: string; readonly host: string; readonly port: number };
+
+export type MemberWatchOptions = {
+  readonly target: WatchedAddress;
+  /** False for a static topology: then only the name is resolved. */
+  readonly asks: boolean;
+  readonly resolver: NameResolver;
+  readonly settings: WatchSettings;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Called after everything that changed the observation. */
+  onObservation(cause: string): void;
+  /** Called when the kind of failure changed, and with null when an answer ended a failure. */
+  onTrouble(trouble: Trouble | null): void;
+  /** Called once when it turns out that the account may not read view ids. */
+  onMissingStats(): void;
+};
+
+export type Trouble = { readonly kind: FailureKind; readonly message: string; readonly errorNumber: number };
+
+/** For metrics. */
+export type ProbeCounts = {
+  readonly lastProbeSeconds: number | null;
+  /** Wall clock. */
+  readonly lastAnswerAtMs: number | null;
+  readonly errorsByKind: ReadonlyMap<string, number>;
+};
+
+/** The connection to the member: one of these at a time. */
+type Link =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'opening'; readonly giveUp: AbortController }
+  | { readonly kind: 'idle'; readonly session: ControlSession }
+  | { readonly kind: 'probing'; readonly session: ControlSession; readonly askedAtMs: number };
+
+export class MemberWatch {
+  readonly address: string;
+  readonly #options: MemberWatchOptions;
+  readonly #names: NameWatch;
+  readonly #backoff: Backoff;
+  #settings: WatchSettings;
+  #link: Link = NO_LINK;
+  #answer: MemberAnswer | null = null;
+  #failure: Failure | null = null;
+  #dial: DialAddress | null;
+  /** The next step: connect, or probe. */
+  #nextStep: NodeJS.Timeout | null = null;
+  /** Of what is under way. */
+  #deadline: NodeJS.Timeout | null = null;
+  #lastStepAtMs = Number.NEGATIVE_INFINITY;
+  #isHurried = false;
+  #isClosed = false;
+  #hasToldMissingStats = false;
+  #lastProbeSeconds: number | null = null;
+  #lastAnswerAtMs: number | null = null;
+  readonly #errorsByKind = new Map<string, number>();
+
+  constructor(options: MemberWatchOptions) {
+    const { target, now, random, resolver } = options;
+    this.address = target.address;
+    this.#options = options;
+    this.#settings = options.settings;
+    this.#backoff = createBackoff({ firstMs: 100, maxMs: 2000 }, random);
+    this.#names = createNameWatch({
+      name: target.host,
+      resolver,
+      now,
+      random,
+      onAddress: (host) => this.#moveTo(host),
+      onFailure: (code, hadAddress) => {
+        // A name that has resolved before stays where it was.
+        if (!hadAddress)
+          this.#fail(new ControlFailure('unknown-host', `the name ${target.host} does not resolve: ${code}`));
+      },
+    });
+    const host = this.#names.current();
+    this.#dial = host === null ? null : { host, port: target.port };
+    if (host !== null) this.#schedule(0);
+  }
+
+  get observation(): Observation {
+    return { address: this.address, dial: this.#dial, answer: this.#answer, failure: this.#failure };
+  }
+
+  get counts(): ProbeCounts {
+    return {
+      lastProbeSeconds: this.#lastProbeSeconds,
+      lastAnswerAtMs: this.#lastAnswerAtMs,
+      errorsByKind: this.#errorsByKind,
+    };
+  }
+
+  /** Probes as soon as possible: something may have changed. */
+  hurry(): void {
+    if (this.#isClosed || !this.#options.asks || this.#failure?.kind === 'access-denied') return;
+    switch (this.#link.kind) {
+      case 'none':
+      case 'idle': {
+        const waitMs = this.#lastStepAtMs + HURRY_GAP_MS - this.#options.now();
+        this.#schedule(Math.max(0, waitMs));
+        break;
+      }
+      case 'probing':
+        // What is under way may have been answered before the thing that changed.
+        this.#isHurried = true;
+        break;
+      case 'opening':
+        break;
+    }
+  }
+
+  /** A changed account begins a new session; a shorter interval takes effect at once. */
+  configure(settings: WatchSettings): void {
+    const before = this.#settings;
+    this.#settings = settings;
+    const { user, password } = settings.account;
+    if (user !== before.account.user || password !== before.account.password) {
+      this.#dropLink();
+      this.#backoff.reset();
+      this.#schedule(0);
+    } else if (settings.intervalMs < before.intervalMs) {
+      this.hurry();
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#names.close();
+    this.#dropLink();
+  }
+
+  #moveTo(host: string): void {
+    if (this.#isClosed) return;
+    this.#dial = { host, port: this.#options.target.port };
+    this.#dropLink();
+    this.#backoff.reset();
+    this.#schedule(0);
+    this.#options.onObservation(`${this.address} is at ${host}`);
+  }
+
+  #schedule(delayMs: number): void {
+    if (this.#nextStep !== null) clearTimeout(this.#nextStep);
+    this.#nextStep = this.#isClosed || !this.#options.asks ? null : setTimeout(() => this.#step(), delayMs);
+  }
+
+  #step(): void {
+    this.#nextStep = null;
+    if (this.#isClosed || this.#dial === null) return;
+    switch (this.#link.kind) {
+      case 'none':
+        this.#open(this.#dial);
+        break;
+      case 'idle':
+        this.#probe(this.#link.session);
+        break;
+      case 'opening':
+      case 'probing':
+        break;
+    }
+  }
+
+  #open(dial: DialAddress): void {
+    const { now } = this.#options;
+    const link: Link = { kind: 'opening', giveUp: new AbortController() };
+    this.#link = link;
+    this.#lastStepAtMs = now();
+    const { account, timeoutMs } = this.#settings;
+    this.#startDeadline(timeoutMs, 'no greeting or login');
+    openControlSession({
+      dial,
+      account,
+      connectTimeoutMs: 2 * timeoutMs,
+      now,
+      signal: link.giveUp.signal,
+    }).then(
+      (session) => {
+        if (this.#link !== link) {
+          session.close();
+          return;
+        }
+        this.#stopDeadline();
+        session.onEnd((failure) => {
+          if (this.#sessionInUse() === session) this.#lose(failure);
+        });
+        if (this.#link === link) this.#probe(session);
+      },
+      (error: unknown) => {
+        if (this.#link === link) this.#lose(toControlFailure(error));
+      },
+    );
+  }
+
+  #probe(session: ControlSession): void {
+    const { now } = this.#options;
+    const askedAtMs = now();
+    const link: Link = { kind: 'probing', session, askedAtMs };
+    this.#link = link;
+    this.#lastStepAtMs = askedAtMs;
+    this.#isHurried = false;
+    this.#startDeadline(this.#settings.timeoutMs, 'no answer');
+    session.probe().then(
+      (answer) => {
+        if (this.#link !== link) return;
+        this.#stopDeadline();
+        this.#link = { kind: 'idle', session };
+        this.#scheduleNextProbe(askedAtMs);
+        this.#accept(answer, session);
+      },
+      (error: unknown) => {
+        if (this.#link !== link) return;
+        const failure = toControlFailure(error);
+        if (failure.isFatal) {
+          this.#lose(failure);
+          return;
+        }
+        this.#stopDeadline();
+        this.#link = { kind: 'idle', session };
+        this.#schedule(this.#backoff.nextMs());
+        this.#fail(failure);
+      },
+    );
+  }
+
+  #scheduleNextProbe(askedAtMs: number): void {
+    const { now, random } = this.#options;
+    const intervalMs = this.#isHurried ? HURRY_GAP_MS : withJitter(this.#settings.intervalMs, random);
+    this.#schedule(Math.max(0, askedAtMs + intervalMs - now()));
+  }
+
+  #accept(answer: MemberAnswer, session: ControlSession): void {
+    this.#answer = answer;
+    this.#lastProbeSeconds = (answer.answeredAtMs - answer.askedAtMs) / 1000;
+    this.#lastAnswerAtMs = Date.now();
+    this.#backoff.reset();
+    const hadFailed = this.#failure !== null;
+    this.#failure = null;
+    if (hadFailed) this.#options.onTrouble(null);
+    if (session.lacksStats() && !this.#hasToldMissingStats) {
+      this.#hasToldMissingStats = true;
+      this.#options.onMissingStats();
+    }
+    this.#options.onObservation(`answer of ${this.address}`);
+  }
+
+  /** The session, or the attempt at one, is over. */
+  #lose(failure: ControlFailure): void {
+    const wasOpen = this.#sessionInUse() !== null;
+    this.#dropLink();
+    // A session that was good is tried again at once: it may have been ended by hand, or by an idle timeout.
+    const waitMs = wasOpen && this.#failure === null ? 0 : this.#backoff.nextMs();
+    this.#schedule(failure.kind === 'access-denied' ? Math.max(waitMs, ACCESS_DENIED_WAIT_MS) : waitMs);
+    if (failure.kind === 'refused' || failure.kind === 'timeout') this.#names.recheck();
+    // The deadline has told that already.
+    if (failure.kind !== 'timeout' || this.#failure?.kind !== 'timeout') this.#fail(failure);
+  }
+
+  #fail(failure: ControlFailure): void {
+    const { kind, message, errorNumber } = failure;
+    this.#errorsByKind.set(kind, (this.#errorsByKind.get(kind) ?? 0) + 1);
+    const isNews = this.#failure?.kind !== kind;
+    this.#failure = { kind, atMs: this.#options.now() };
+    if (isNews) this.#options.onTrouble({ kind, message, errorNumber });
+    this.#options.onObservation(`${this.address}: ${kind}`);
+  }
+
+  /** Late is a failure to tell about, not a reason to leave: an answer that still comes is used. */
+  #startDeadline(timeoutMs: number, what: string): void {
+    this.#stopDeadline();
+    this.#deadline = setTimeout(() => {
+      this.#deadline = null;
+      this.#fail(new ControlFailure('timeout', `${what} within ${timeoutMs} ms`));
+      this.#startPatience();
+      this.#names.recheck();
+    }, timeoutMs);
+  }
+
+  /** What stays silent may have lost its way through the network while its member is well. */
+  #startPatience(): void {
+    this.#deadline = setTimeout(
+      () => {
+        this.#deadline = null;
+        this.#lose(new ControlFailure('timeout', 'the control session has gone silent'));
+      },
+      this.#link.kind === 'probing' ? PROBE_PATIENCE_MS : GREETING_PATIENCE_MS,
+    );
+  }
+
+  #stopDeadline(): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    this.#deadline = null;
+  }
+
+  #sessionInUse(): ControlSession | null {
+    return this.#link.kind === 'idle' || this.#link.kind === 'probing' ? this.#link.session : null;
+  }
+
+  #dropLink(): void {
+    const link = this.#link;
+    this.#link = NO_LINK;
+    this.#stopDeadline();
+    if (this.#nextStep !== null) clearTimeout(this.#nextStep);
+    this.#nextStep = null;
+    if (link.kind === 'opening') link.giveUp.abort();
+    else if (link.kind !== 'none') link.session.close();
+  }
+}
+
+const NO_LINK: Link = { kind: 'none' };
+/** Time between two steps however many signals there are. */
+const HURRY_GAP_MS = 20;
+/** After its deadline an unanswered probe is waited for this long before another session is tried. */
+const PROBE_PATIENCE_MS = 10_000;
+/** Longer, because a server counts those that leave before they have logged in, and at 100 of them lets in nobody. */
+const GREETING_PATIENCE_MS = 30_000;
+/** Failed logins may lock an account. */
+const ACCESS_DENIED_WAIT_MS = 2000;
