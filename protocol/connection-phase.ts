@@ -314,7 +314,8 @@ export interface ConnectionPhaseOptions {
   readonly maxAuthPacketBytes?: number;
   /**
    * Capability flags the caller clears in the initial handshake it forwards. Default none. The caller then
-   * clears them in the client's answer too, as a client may send what it was not offered.
+   * clears them in the client's answer too: clients send what they were not offered (the mysql client of 9.7
+   * does so with CLIENT_QUERY_ATTRIBUTES and CLIENT_MULTI_FACTOR_AUTHENTICATION).
    */
   readonly maskedCapabilities?: number;
 }

@@ -16,9 +16,8 @@ import { Writer } from './writer.ts';
  *
  *     string<EOF>  error_message
  *
- * Before its initial handshake mysqld knows no capabilities and leaves the state out; a client that finds one
- * there takes it for a part of the text. MariaDB sends it always. Decoding goes by the '#' and five
- * digits or capitals.
+ * Before their initial handshake mysqld and mariadbd know no capabilities and leave the state out; a client
+ * that finds one there takes it for a part of the text. Decoding goes by the '#' and five digits or capitals.
  */
 export interface ErrPacket {
   readonly errorCode: number;

@@ -343,7 +343,7 @@ const STORIES: readonly Story[] = [
     state: 'refused',
   },
   {
-    name: 'MariaDB does not know the host, and says so with an odd sequence id',
+    name: 'a server does not know the host, and says so with a state and an odd sequence id',
     steps: [['server', packet(2, 0xff, hex('6a 04'), "#HY000Host 'x' is not allowed to connect")]],
     events: ['err 2'],
     state: 'refused',
