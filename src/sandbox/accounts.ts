@@ -1,3 +1,4 @@
+import { METADATA_SCHEMA } from './metadata-schema.ts';
 import type { Server } from './server.ts';
 
 export type Account = { readonly user: string; readonly password: string };
@@ -23,8 +24,6 @@ export const ACCOUNTS = {
   app: { user: 'app', password: 'app-secret' },
   /** Members recover from each other with it. */
   recovery: { user: 'recovery', password: 'recovery-secret' },
-  /** What MySQL Router's bootstrap would have created. */
-  mysqlRouter: { user: 'mysql_router', password: 'mysql-router-secret' },
 } as const satisfies Record<string, Account>;
 
 /** Creates an account through `server`, which must take writes. An account of that name is replaced. */
@@ -38,22 +37,18 @@ export async function createAccount(server: Server, account: NewAccount): Promis
 
 /** The statements that make {@link ACCOUNTS} on a newly initialised server; one per line, as `init_file` wants them. */
 export function accountStatements(): readonly string[] {
-  const { root, router, app, recovery, mysqlRouter } = ACCOUNTS;
-  const metadata = 'mysql_innodb_cluster_metadata';
+  const { root, router, app, recovery } = ACCOUNTS;
   return [
     `ALTER USER 'root'@'localhost' IDENTIFIED BY '${root.password}';`,
-    ...[root, router, app, recovery, mysqlRouter].map(
+    ...[root, router, app, recovery].map(
       ({ user, password }) => `CREATE USER '${user}'@'%' IDENTIFIED BY '${password}';`,
     ),
     `GRANT ALL ON *.* TO '${root.user}'@'%' WITH GRANT OPTION;`,
-    ...[router, mysqlRouter].flatMap(({ user }) => [
-      `GRANT SELECT ON performance_schema.replication_group_members TO '${user}'@'%';`,
-      `GRANT SELECT ON performance_schema.replication_group_member_stats TO '${user}'@'%';`,
-      `GRANT SELECT ON performance_schema.global_variables TO '${user}'@'%';`,
-    ]),
-    `GRANT SELECT ON ${metadata}.* TO '${router.user}'@'%';`,
-    // MySQL Router also registers itself; its grants on two tables can only be given to the whole schema here.
-    `GRANT SELECT, EXECUTE, INSERT, UPDATE, DELETE ON ${metadata}.* TO '${mysqlRouter.user}'@'%';`,
+    ...['replication_group_members', 'replication_group_member_stats', 'global_variables'].map(
+      (table) => `GRANT SELECT ON performance_schema.${table} TO '${router.user}'@'%';`,
+    ),
+    // A grant on a schema holds before the schema exists.
+    `GRANT SELECT ON ${METADATA_SCHEMA}.* TO '${router.user}'@'%';`,
     ...['app', 'test', 'sbtest'].map((schema) => `GRANT ALL ON ${schema}.* TO '${app.user}'@'%';`),
     `GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, GROUP_REPLICATION_STREAM ON *.* TO '${recovery.user}'@'%';`,
   ];

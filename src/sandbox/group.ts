@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { ACCOUNTS } from './accounts.ts';
+import { type ClusterMetadata, installMetadata, recordMembers } from './metadata-fixture.ts';
 import type { Variables } from './mysqld-options.ts';
 import { messageOf, SandboxError } from './outcome.ts';
 import { Server, type ServerContext } from './server.ts';
@@ -14,6 +15,8 @@ export type GroupOptions = {
   readonly mode?: GroupMode;
   /** On top of the sandbox's for every member; these win. */
   readonly variables?: Variables;
+  /** Whether the group is to look like an InnoDB Cluster, and with which version of its metadata. Default: not. */
+  readonly metadata?: ClusterMetadata;
 };
 
 export type AddMemberOptions = {
@@ -52,6 +55,10 @@ export class Group {
     group.#members = await Promise.all(Array.from({ length: size }, () => group.#createServer()));
     await Promise.all(group.#members.map((server) => group.#startConfigured(server)));
     await group.bootstrap();
+    if (options.metadata !== undefined) {
+      await installMetadata(await group.primary(), group.name, options.metadata);
+      await group.#recordMembers();
+    }
     return group;
   }
 
@@ -70,8 +77,8 @@ export class Group {
     await leader.query('SET GLOBAL group_replication_bootstrap_group = ON');
     await this.#startReplication(leader);
     await leader.query('SET GLOBAL group_replication_bootstrap_group = OFF');
-    await Promise.all(others.map((server) => this.#join(server)));
-    await this.waitUntilOnline(members);
+    await this.waitUntilOnline([leader]);
+    await this.waitUntilOnline(others);
   }
 
   /** Throws when no reachable member knows a primary; with several, the first of `members`. */
@@ -110,12 +117,13 @@ export class Group {
     const server = await this.#createServer();
     this.#members = [...this.#members, server];
     await this.#startConfigured(server);
+    await this.#announceSeeds();
     if (options.recovery === 'clone') {
       // More than one missing transaction makes it copy a donor.
       await server.query('SET GLOBAL group_replication_clone_threshold = 1');
     }
-    await this.#join(server);
     await this.waitUntilOnline([server]);
+    await this.#recordMembers();
     return server;
   }
 
@@ -124,13 +132,31 @@ export class Group {
     await server.query('STOP GROUP_REPLICATION');
     await server.stop();
     this.#members = this.#members.filter((member) => member !== server);
+    await this.#recordMembers();
   }
 
-  /** Starts `server` if it is stopped, has it join again, and returns when it is ONLINE. */
+  /**
+   * Starts `server` if it is stopped, has it join again if it does not by itself, and returns when it is ONLINE.
+   * The others must have given it up before: until then they refuse it, which costs a try ten seconds. It comes
+   * back on another group port, because the others would be slow to connect to the one they lost (8 s against 1 s).
+   */
   async rejoin(server: Server): Promise<void> {
-    if (!server.isRunning) await this.#startConfigured(server);
-    await this.#join(server);
+    if (!server.isRunning) {
+      await this.waitUntilGivenUp(server);
+      await server.renewGroupPort();
+      await this.#startConfigured(server);
+      await this.#announceSeeds();
+    }
     await this.waitUntilOnline([server]);
+  }
+
+  /** Returns when no other answering member has `server` in its view any more. */
+  async waitUntilGivenUp(server: Server): Promise<void> {
+    const others = this.#members.filter((member) => member !== server && member.isAnswering);
+    await waitFor({ what: `${server.name} to be given up`, timeoutMs: FAILOVER_TIMEOUT_MS }, async () => {
+      const views = await Promise.all(others.map((other) => this.view(other)));
+      return views.flat().some((row) => row.uuid === server.uuid) ? undefined : true;
+    });
   }
 
   /** Makes `server` the primary; returns when it takes writes. */
@@ -166,25 +192,45 @@ export class Group {
     });
   }
 
-  /** Returns when each of `members` says of itself that it is ONLINE. */
+  /** Returns when each of `members` and those it sees agree that it is ONLINE; has it join again where it is not. */
   async waitUntilOnline(members: readonly Server[] = this.#members): Promise<void> {
-    await Promise.all(members.map((server) => this.#waitUntilMemberOnline(server)));
+    await Promise.all(members.map((server) => this.#bringOnline(server)));
   }
 
-  async #waitUntilMemberOnline(server: Server): Promise<void> {
+  async #bringOnline(server: Server): Promise<void> {
     const what = `${server.name} to be ONLINE`;
+    let goodAtMs = performance.now();
     await waitFor({ what, timeoutMs: ONLINE_TIMEOUT_MS, intervalMs: 100 }, async () => {
-      const own = (await this.view(server)).find((row) => row.uuid === server.uuid);
-      if (own?.state === 'ONLINE') return true;
-      // A clone ends with a restart of the server, after which it is for us to start replication again.
-      if (own === undefined || own.state === 'OFFLINE') await this.#startReplication(server);
-      if (own?.state === 'ERROR') {
-        throw new SandboxError(
-          `${server.name} is in state ERROR:\n${(await server.errorLog()).slice(-3000)}`,
-        );
-      }
+      const state = await this.#ownState(server);
+      if (state !== 'ERROR') goodAtMs = performance.now();
+      // A member that was frozen believes for a while that nothing has happened.
+      if (state === 'ONLINE') return (await this.#isSeenOnline(server)) ? true : undefined;
+      // An expelled member tries to come back by itself; only when it has not, it is made to.
+      const isStuck = performance.now() - goodAtMs > REJOIN_PATIENCE_MS;
+      if (isStuck) await server.query('STOP GROUP_REPLICATION');
+      // New, stopped, or restarted by itself at the end of a clone.
+      if (isStuck || state === 'OFFLINE') await this.#startReplication(server);
       return undefined;
     });
+  }
+
+  async #isSeenOnline(server: Server): Promise<boolean> {
+    for (const other of this.#members.filter((member) => member !== server && member.isAnswering)) {
+      const rows = await this.view(other);
+      const isMember = rows.some((row) => row.uuid === other.uuid && row.state === 'ONLINE');
+      if (isMember) return rows.some((row) => row.uuid === server.uuid && row.state === 'ONLINE');
+    }
+    return true;
+  }
+
+  /** What `server` says of itself; "OFFLINE" before it has ever been a member. */
+  async #ownState(server: Server): Promise<string> {
+    const rows = await this.view(server);
+    return rows.find((row) => row.uuid === server.uuid)?.state ?? 'OFFLINE';
+  }
+
+  async #recordMembers(): Promise<void> {
+    if (this.#options.metadata !== undefined) await recordMembers(await this.primary(), this.#members);
   }
 
   async #withRole(role: string): Promise<readonly Server[]> {
@@ -238,15 +284,15 @@ export class Group {
     await server.start();
   }
 
-  /** Joining at the same moment as another member, or right after leaving, may be refused for a while. */
-  async #join(server: Server): Promise<void> {
-    await waitFor(
-      { what: `${server.name} to join`, timeoutMs: ONLINE_TIMEOUT_MS, intervalMs: 200 },
-      async () => {
-        await this.#startReplication(server);
-        return true;
-      },
-    );
+  get #seeds(): string {
+    return this.#members.map((member) => `${member.host}:${member.groupPort}`).join(',');
+  }
+
+  /** An expelled member comes back through the seeds it knows, so the running ones are told of new ones. */
+  async #announceSeeds(): Promise<void> {
+    const answering = this.#members.filter((member) => member.isAnswering);
+    const statement = 'SET GLOBAL group_replication_group_seeds = ?';
+    await Promise.all(answering.map((member) => member.query(statement, [this.#seeds])));
   }
 
   async #startReplication(server: Server): Promise<void> {
@@ -256,4 +302,6 @@ export class Group {
 }
 
 const ONLINE_TIMEOUT_MS = 90_000;
+/** Group Replication's own first try takes about five seconds. */
+const REJOIN_PATIENCE_MS = 12_000;
 const FAILOVER_TIMEOUT_MS = 60_000;

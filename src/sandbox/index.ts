@@ -8,19 +8,42 @@
  *     await primary.query('SELECT 1');
  *     await sandbox.close();
  */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Group, type GroupOptions } from './group.ts';
 import type { Variables } from './mysqld-options.ts';
 import type { SandboxLog } from './outcome.ts';
 import { type Part, type PartName, requirePart } from './parts.ts';
+import { type Haproxy, type HaproxyOptions, startHaproxy } from './peers/haproxy.ts';
+import {
+  type BootstrappedRouter,
+  type BootstrappedRouterOptions,
+  type PassthroughRouter,
+  type PassthroughRouterOptions,
+  startBootstrappedRouter,
+  startPassthroughRouter,
+} from './peers/mysql-router.ts';
+import type { PeerContext } from './peers/peer.ts';
 import { reservePorts } from './ports.ts';
+import { type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
 import { Server } from './server.ts';
 import { createRunDirectory, type RunDirectory } from './watchdog.ts';
 
 export { ACCOUNTS, type Account, createAccount, type NewAccount } from './accounts.ts';
 export type { AddMemberOptions, Group, GroupMode, GroupOptions, MemberRow } from './group.ts';
+export type { ClusterMetadata } from './metadata-fixture.ts';
+export { METADATA_VERSIONS, type MetadataVersion } from './metadata-schema.ts';
 export type { Variables } from './mysqld-options.ts';
 export { type Availability, SandboxError, UnavailableError } from './outcome.ts';
 export { findPart, missingParts, type Part, type PartName } from './parts.ts';
+export type { Haproxy, HaproxyOptions } from './peers/haproxy.ts';
+export type {
+  BootstrappedRouter,
+  BootstrappedRouterOptions,
+  PassthroughRouter,
+  PassthroughRouterOptions,
+} from './peers/mysql-router.ts';
+export type { Peer } from './peers/peer.ts';
 export { type Command, type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
 export type { Row, Server } from './server.ts';
 export { type WaitOptions, waitFor } from './wait.ts';
@@ -43,6 +66,7 @@ export class Sandbox {
   #isClosing = false;
   #startedServers = 0;
   #startedGroups = 0;
+  #startedPeers = 0;
 
   constructor(run: RunDirectory, log: SandboxLog) {
     this.#run = run;
@@ -74,6 +98,31 @@ export class Sandbox {
     return Group.form(context, options, `group-${this.#startedGroups}-member-`);
   }
 
+  /** MySQL Router, bootstrapped against a group that was started with `metadata`. */
+  async startBootstrappedRouter(options: BootstrappedRouterOptions): Promise<BootstrappedRouter> {
+    return startBootstrappedRouter(await this.part('mysql-router'), await this.#peerContext(), options);
+  }
+
+  /** MySQL Router with client_ssl_mode=PASSTHROUGH and static destinations. */
+  async startPassthroughRouter(options: PassthroughRouterOptions): Promise<PassthroughRouter> {
+    return startPassthroughRouter(await this.part('mysql-router'), await this.#peerContext(), options);
+  }
+
+  async startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
+    return startHaproxy(await this.part('haproxy'), await this.#peerContext(), options);
+  }
+
+  /** Runs one of a part's programs (`mysql`, `mysqldump`, `sysbench` …) to its end; a non-zero exit throws. */
+  async run(
+    name: PartName,
+    program: string,
+    args: readonly string[],
+    options: RunOptions = {},
+  ): Promise<CommandOutput> {
+    const command = (await this.part(name)).command(program, args);
+    return runCommand({ ...command, env: { ...command.env, ...this.#run.mark } }, options);
+  }
+
   /** A real program's files, fetched if need be; throws `UnavailableError` when that cannot be. */
   part(name: PartName): Promise<Part> {
     return requirePart(name, this.#log);
@@ -88,5 +137,12 @@ export class Sandbox {
   close(): Promise<void> {
     this.#isClosing = true;
     return this.#run.close();
+  }
+
+  async #peerContext(): Promise<PeerContext> {
+    this.#startedPeers += 1;
+    const directory = join(this.#run.path, `peer-${this.#startedPeers}`);
+    await mkdir(directory);
+    return { run: this.#run, log: this.#log, directory };
   }
 }

@@ -37,7 +37,13 @@ export const SMALL_SERVER_VARIABLES: Variables = {
   enforce_gtid_consistency: 'ON',
   table_open_cache: 400,
   table_definition_cache: 400,
+  key_buffer_size: '1M',
   performance_schema: 'ON',
+  // The summaries it allocates beforehand are a third of a small server's memory.
+  performance_schema_digests_size: 1000,
+  performance_schema_accounts_size: 20,
+  performance_schema_hosts_size: 20,
+  performance_schema_users_size: 20,
   performance_schema_max_table_instances: 400,
   performance_schema_max_thread_instances: 400,
   max_connections: 300,

@@ -17,13 +17,19 @@ type PartDefinition = {
   readonly release: string;
   /** Folders with programs beside usr/bin and usr/sbin, relative to the part's folder. */
   readonly programDirectories?: readonly string[];
+  /** Folders with libraries beside the multi-architecture one, relative to the part's folder. */
+  readonly libraryDirectories?: readonly string[];
   /** Extra environment, made from the part's folder. */
   readonly environment?: (root: string) => Readonly<Record<string, string>>;
 };
 
 export const PART_DEFINITIONS = {
   mysql: { packages: ['mysql-server-core', 'mysql-client-core'], release: 'sid' },
-  'mysql-router': { packages: ['mysql-router'], release: 'sid' },
+  'mysql-router': {
+    packages: ['mysql-router'],
+    release: 'sid',
+    libraryDirectories: [join('usr', 'lib', 'mysql-router')],
+  },
   haproxy: { packages: ['haproxy'], release: 'sid' },
   sysbench: {
     packages: ['sysbench'],
@@ -92,7 +98,7 @@ async function cachedPart(name: PartName, log: SandboxLog): Promise<Part> {
       await unpackPart(definition, root, wanted, log);
     });
   }
-  const environment = { LD_LIBRARY_PATH: libraryPath(root), ...definition.environment?.(root) };
+  const environment = { LD_LIBRARY_PATH: libraryPath(root, definition), ...definition.environment?.(root) };
   return {
     name,
     root,
@@ -177,11 +183,9 @@ function libraryDirectory(root: string): string {
   return join(root, 'usr', 'lib', `${machine}-linux-gnu`);
 }
 
-function libraryPath(root: string): string {
-  const own = libraryDirectory(root);
-  return [own, join(own, 'systemd'), join(root, 'usr', 'lib', 'mysql', 'private')]
-    .filter((directory) => existsSync(directory))
-    .join(':');
+function libraryPath(root: string, definition: PartDefinition): string {
+  const extra = (definition.libraryDirectories ?? []).map((directory) => join(root, directory));
+  return [libraryDirectory(root), ...extra].join(':');
 }
 
 /** A MySQL that is installed elsewhere; its client programs are taken from beside it, else from the PATH. */

@@ -43,11 +43,10 @@ export class Server {
   readonly port: number;
   readonly xPort: number;
   readonly adminPort: number;
-  /** For `group_replication_local_address`. */
-  readonly groupPort: number;
   readonly directory: string;
   readonly #context: ServerContext;
   readonly #options: ServerOptions;
+  #groupPort: number;
   #process: ManagedProcess | undefined;
   #isFrozen = false;
   #isEndingOnPurpose = false;
@@ -58,7 +57,7 @@ export class Server {
     this.port = port;
     this.xPort = xPort;
     this.adminPort = adminPort;
-    this.groupPort = groupPort;
+    this.#groupPort = groupPort;
     this.directory = join(context.run.path, options.name);
     this.#context = context;
     this.#options = options;
@@ -72,6 +71,16 @@ export class Server {
     await writeFile(join(server.dataDirectory, 'auto.cnf'), `[auto]\nserver-uuid=${server.uuid}\n`);
     await server.configure({});
     return server;
+  }
+
+  /** For `group_replication_local_address`. */
+  get groupPort(): number {
+    return this.#groupPort;
+  }
+
+  /** `server_id`. */
+  get serverId(): number {
+    return this.#options.serverId;
   }
 
   get address(): string {
@@ -123,6 +132,12 @@ export class Server {
       ...variables,
     };
     await writeFile(this.#optionFile, renderOptionFile(all));
+  }
+
+  /** Reserves another group port for the next start. */
+  async renewGroupPort(): Promise<void> {
+    const [port = 0] = await reservePorts(1, this.#context.run.path);
+    this.#groupPort = port;
   }
 
   /** Returns when the server answers queries. */

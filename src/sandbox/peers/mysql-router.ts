@@ -1,0 +1,121 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ACCOUNTS } from '../accounts.ts';
+import { startProcess } from '../managed-process.ts';
+import type { Part } from '../parts.ts';
+import { reservePorts } from '../ports.ts';
+import { runCommand } from '../run-command.ts';
+import { createPeer, type Peer, type PeerContext } from './peer.ts';
+
+/** MySQL Router as its own bootstrap configures it: it needs a group with metadata. */
+export type BootstrappedRouter = Peer<'rw' | 'ro' | 'split' | 'xRw' | 'xRo' | 'rest'>;
+
+/** MySQL Router that passes TLS and authentication through, with static destinations. */
+export type PassthroughRouter = Peer<'rw' | 'ro'>;
+
+export type BootstrappedRouterOptions = {
+  /** "host:port" of any member. */
+  readonly member: string;
+};
+
+export type PassthroughRouterOptions = {
+  /** "host:port" of the server that takes writes. */
+  readonly primary: string;
+  /** "host:port" of those that take reads, in turn. */
+  readonly secondaries: readonly string[];
+};
+
+/** Lets the real `mysqlrouter --bootstrap` write the configuration, changed in its ports and nothing else. */
+export async function startBootstrappedRouter(
+  part: Part,
+  context: PeerContext,
+  options: BootstrappedRouterOptions,
+): Promise<BootstrappedRouter> {
+  const [rw = 0, ro = 0, split = 0, xRw = 0, xRo = 0, rest = 0] = await reservePorts(6, context.run.path);
+  const { user, password } = ACCOUNTS.root;
+  const target = join(context.directory, 'router');
+  const portOf = {
+    bootstrap_rw: rw,
+    bootstrap_ro: ro,
+    bootstrap_rw_split: split,
+    bootstrap_x_rw: xRw,
+    bootstrap_x_ro: xRo,
+  };
+  const bootstrap = part.command('mysqlrouter', [
+    `--bootstrap=${user}:${password}@${options.member}`,
+    `--directory=${target}`,
+    '--conf-bind-address=127.0.0.1',
+    // The machine's name may not resolve; the group's metadata has one entry for each host and name.
+    '--report-host=127.0.0.1',
+    `--name=router-${rw}`,
+    `--https-port=${rest}`,
+    `--conf-set-option=DEFAULT.plugin_folder=${pluginFolder(part)}`,
+    ...Object.entries(portOf).map(([route, port]) => `--conf-set-option=routing:${route}.bind_port=${port}`),
+    ...runAsOwnUser(),
+  ]);
+  await runCommand({ ...bootstrap, env: { ...bootstrap.env, ...context.run.mark } });
+  const process = await startProcess({
+    command: part.command('mysqlrouter', [`--config=${join(target, 'mysqlrouter.conf')}`, ...runAsOwnUser()]),
+    logPath: join(context.directory, 'mysqlrouter.out'),
+    mark: context.run.mark,
+    cwd: context.directory,
+  });
+  return createPeer('mysqlrouter', process, { rw, ro, split, xRw, xRo, rest });
+}
+
+export async function startPassthroughRouter(
+  part: Part,
+  context: PeerContext,
+  options: PassthroughRouterOptions,
+): Promise<PassthroughRouter> {
+  const [rw = 0, ro = 0] = await reservePorts(2, context.run.path);
+  const configuration = join(context.directory, 'mysqlrouter.conf');
+  await writeFile(configuration, renderPassthrough(part, context.directory, options, rw, ro));
+  const process = await startProcess({
+    command: part.command('mysqlrouter', [`--config=${configuration}`, ...runAsOwnUser()]),
+    logPath: join(context.directory, 'mysqlrouter.out'),
+    mark: context.run.mark,
+    cwd: context.directory,
+  });
+  return createPeer('mysqlrouter', process, { rw, ro });
+}
+
+/** Debian's build looks for its plugins in /usr and nowhere else, unless told. */
+function pluginFolder(part: Part): string {
+  return join(part.root, 'usr', 'lib', 'mysqlrouter', 'plugin');
+}
+
+/** As root it refuses to run unless told that this is meant. */
+function runAsOwnUser(): readonly string[] {
+  return process.getuid?.() === 0 ? ['--user=root'] : [];
+}
+
+function renderPassthrough(
+  part: Part,
+  directory: string,
+  options: PassthroughRouterOptions,
+  rw: number,
+  ro: number,
+): string {
+  const route = (name: string, port: number, strategy: string, destinations: readonly string[]): string => `
+[routing:${name}]
+bind_address=127.0.0.1
+bind_port=${port}
+protocol=classic
+routing_strategy=${strategy}
+destinations=${destinations.join(',')}
+client_ssl_mode=PASSTHROUGH
+server_ssl_mode=AS_CLIENT
+max_connect_errors=4294967295
+`;
+  return `[DEFAULT]
+plugin_folder=${pluginFolder(part)}
+runtime_folder=${directory}
+data_folder=${directory}
+logging_folder=${directory}
+max_total_connections=10000
+
+[logger]
+level=WARNING
+${route('rw', rw, 'first-available', [options.primary])}${route('ro', ro, 'round-robin', options.secondaries)}`;
+}
