@@ -23,7 +23,7 @@ export class CommandWatch {
     this.#tracker = new CommandTracker(
       {
         sharedCapabilities: agreed.sharedCapabilities,
-        mariadbCapabilities: agreed.sharedMariadbCapabilities,
+        sharedMariadbCapabilities: agreed.sharedMariadbCapabilities,
         serverStatus: agreed.statusFlags,
       },
       this.#meter,

@@ -39,6 +39,9 @@ export class Connection {
   readonly #isFast: boolean;
   #sink: ConnectionSink;
   #error: NodeJS.ErrnoException | null = null;
+  readonly #flushed = () => {
+    if (this.#socket.writableLength === 0) this.#sink.onDrain(this.side);
+  };
   /** Set by `end`, `destroy` and a failed write: nothing may be written any more. */
   #isWritable = true;
 
@@ -47,9 +50,11 @@ export class Connection {
     this.#socket = socket;
     this.#isFast = isFast;
     this.#sink = sink;
-    if (!isFast) socket.on('data', (chunk: Buffer) => this.#sink.onBytes(this.side, chunk, chunk.length));
+    if (!isFast) {
+      socket.on('data', (chunk: Buffer) => this.#sink.onBytes(this.side, chunk, chunk.length));
+      socket.on('drain', () => this.#sink.onDrain(this.side));
+    }
     socket.on('end', () => this.#sink.onEnd(this.side));
-    socket.on('drain', () => this.#sink.onDrain(this.side));
     socket.on('error', (error) => {
       this.#error = error;
     });
@@ -114,7 +119,8 @@ export class Connection {
       next += this.#writeNow(buffer, start, end);
       if (next === end || !this.#isWritable) return 0;
     }
-    socket.write(Buffer.from(buffer.subarray(next, end)));
+    // `'drain'` would not do: it comes only after more than a high-water mark was queued.
+    socket.write(Buffer.from(buffer.subarray(next, end)), this.#flushed);
     return socket.writableLength;
   }
 

@@ -4,8 +4,8 @@
  */
 import { Worker } from 'node:worker_threads';
 import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
-import type { Config } from '../config/config.ts';
-import { createCounterMemory, forgetThread } from '../shared/counters.ts';
+import type { Config, RouteConfig } from '../config/config.ts';
+import { createCounterMemory, forgetMember, forgetThread } from '../shared/counters.ts';
 import type { EventLog } from '../shared/events.ts';
 import type {
   BoundRoute,
@@ -15,7 +15,8 @@ import type {
   ToDataThread,
 } from '../shared/messages.ts';
 import type { Signal } from '../shared/signals.ts';
-import { CAN_SHARE_PORTS } from './listener.ts';
+import { isErrno } from './connection.ts';
+import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
 
 export type DataPlaneOptions = {
@@ -90,6 +91,11 @@ export class DataPlane {
   }
 
   publish(topology: Topology): void {
+    // Counters of a member that left must not go on under the name of the one that got its slot.
+    const before = new Map(this.#topology.members.map(({ slot, address }) => [slot, address]));
+    for (const { slot, address } of topology.members) {
+      if (before.get(slot) !== address) forgetMember(this.counters, this.threads, slot);
+    }
     this.#topology = topology;
     this.#post({ kind: 'topology', topology });
   }
@@ -97,9 +103,10 @@ export class DataPlane {
   /**
    * Puts new settings and routes in force.
    *
-   * @throws ListenError when a route cannot be bound; routes that could be are in force all the same
+   * @throws ListenError when a route could not be bound: then nothing has changed
    */
   async reload(config: Config): Promise<void> {
+    await this.#tryListens(config.routes);
     this.#config = dataConfigOf(config);
     this.#routes.replace(config.routes, this.threadsAlive());
     this.#post({ kind: 'reload', config: this.#config, routes: this.#routes.bound() });
@@ -143,6 +150,21 @@ export class DataPlane {
       const message: ToDataThread = { kind: 'list-sessions', requestId, limit };
       worker.postMessage(message);
     });
+  }
+
+  /** Binds every address that is new, and lets it go again. */
+  async #tryListens(routes: readonly RouteConfig[]): Promise<void> {
+    for (const { name, listen } of routes) {
+      if (this.#routes.hasListen(listen)) continue;
+      try {
+        const listener = await createListener(listen, CAN_SHARE_PORTS, NOBODY);
+        listener.close();
+      } catch (error) {
+        const code = isErrno(error) ? (error.code ?? '') : '';
+        const message = error instanceof Error ? error.message : String(error);
+        throw new ListenError(name, `${listen.host}:${listen.port}`, code, message);
+      }
+    }
   }
 
   #startThreads(from: number, to: number): void {
@@ -237,5 +259,10 @@ function dataConfigOf(config: Config): DataConfig {
 
 /** The file of a data thread, with the ending that this file has: `.ts` in a checkout, `.js` when built. */
 const THREAD_FILE = new URL(import.meta.url.replace(/data-plane(\.[jt]s)$/, 'thread$1'));
+/** For a listener that is closed before anybody can have come; who did all the same connects again. */
+const NOBODY: ListenerEvents = {
+  onConnection: (socket) => socket.destroy(),
+  onAcceptFailed: () => undefined,
+};
 const SESSIONS_DEADLINE_MS = 500;
 const RESTART_DELAY_MS = 1000;

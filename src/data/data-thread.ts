@@ -93,7 +93,16 @@ export class DataThread implements ThreadContext {
   }
 
   event(level: EventLevel, kind: string, message: string, fields: EventFields = {}): void {
+    // One for each session: they cross to the main thread only when somebody reads them.
+    if (level === 'debug') {
+      if (this.#isDebugging) this.#post({ kind: 'event', event: { level, kind, message, fields } });
+      return;
+    }
     this.#limiter.event({ level, kind, message, fields });
+  }
+
+  get #isDebugging(): boolean {
+    return this.#config.log.level === 'debug' || this.#config.log.level === 'trace';
   }
 
   receive(message: ToDataThread): void {

@@ -1,6 +1,8 @@
 /**
- * Leaving a server politely, so that it does not count the router among those who break connections off
- * (Aborted_clients, Aborted_connects and, worst, max_connect_errors, which blocks an address).
+ * Leaving politely.
+ *
+ * A server must not count the router among those who break connections off (Aborted_clients, Aborted_connects and,
+ * worst, max_connect_errors, which blocks an address). A client must get everything that was sent to it, to the last ERR.
  */
 import {
   CLIENT_PLUGIN_AUTH,
@@ -39,6 +41,35 @@ function leaver(server: Connection): ConnectionSink {
   return { onBytes: leave, onEnd: leave, onDrain: () => undefined, onClose: leave };
 }
 
+/**
+ * Sends FIN behind what the client has still to get, and closes when it has closed.
+ *
+ * What it sends meanwhile is read and dropped: unread bytes would make the kernel send RST at close, which may overtake
+ * what the client has not read yet. A client that takes nothing for a minute is given up.
+ */
+export function leaveClient(client: Connection): void {
+  let queuedBefore = client.queuedBytes;
+  let patience = QUEUE_PATIENCE_TICKS;
+  const leave = () => {
+    clearInterval(watch);
+    client.destroy();
+  };
+  const watch = setInterval(() => {
+    const queued = client.queuedBytes;
+    patience = queued > 0 && queued === queuedBefore ? patience - 1 : QUEUE_PATIENCE_TICKS;
+    queuedBefore = queued;
+    if (queued === 0 || patience === 0) leave();
+  }, DEADLINE_MS);
+  client.attach({
+    onBytes: () => undefined,
+    onEnd: () => undefined,
+    onDrain: () => undefined,
+    onClose: leave,
+  });
+  client.end();
+  client.resume();
+}
+
 const QUIT = encodePacket(Buffer.from([COM_QUIT]), 0);
 
 const NOBODY = encodePacket(
@@ -59,3 +90,4 @@ const NOBODY = encodePacket(
 );
 
 const DEADLINE_MS = 1000;
+const QUEUE_PATIENCE_TICKS = 60;

@@ -1,7 +1,7 @@
 /**
  * The routes of the program, and what became of their listeners in all data threads.
  */
-import type { RouteConfig } from '../config/config.ts';
+import type { Listen, RouteConfig } from '../config/config.ts';
 import { MAX_ROUTES } from '../shared/counters.ts';
 import type { BoundRoute } from '../shared/messages.ts';
 
@@ -41,6 +41,13 @@ export class RouteTable {
       }),
     );
     this.expect(threads);
+  }
+
+  /** Whether some route is configured to listen there already. */
+  hasListen(listen: Listen): boolean {
+    const isSame = ({ configured }: Entry) =>
+      configured.host === listen.host && configured.port === listen.port;
+    return [...this.#entries.values()].some(isSame);
   }
 
   /** So many threads will now say what became of each route. */

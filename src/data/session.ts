@@ -1,7 +1,7 @@
 /**
  * The life of one session: accepted, placed on a member, authenticated end to end, relayed, ended with one reason.
  *
- *   placing → connection → command | opaque → ending → closed
+ *   placing → connection → command | opaque → closed
  *
  * In `opaque` (TLS passed through, compression, or bytes the tracker does not understand) everything is relayed, but
  * command boundaries are unknown.
@@ -18,13 +18,13 @@ import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
 import { Connection, type ConnectionSink, type Side } from './connection.ts';
 import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
-import { abandonHandshake, quit } from './farewell.ts';
+import { abandonHandshake, leaveClient, quit } from './farewell.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
 import { endReasonFor, errFor, type Refusal, refusalFor } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
 import type { MemberDirectory, RouteState, ThreadContext } from './thread-context.ts';
 
-type Phase = 'placing' | 'connection' | 'command' | 'opaque' | 'ending' | 'closed';
+type Phase = 'placing' | 'connection' | 'command' | 'opaque' | 'closed';
 
 export class Session implements ConnectionSink {
   readonly #context: ThreadContext;
@@ -44,7 +44,7 @@ export class Session implements ConnectionSink {
   #commands: CommandWatch | null = null;
   /** There while the session has to end as soon as it can. */
   #boundaryWait: BoundaryWait | null = null;
-  /** Of the client's authentication, or of its goodbye. */
+  /** Of the client's authentication. */
   #deadline: NodeJS.Timeout | null = null;
   #username = '';
   #database = '';
@@ -56,8 +56,6 @@ export class Session implements ConnectionSink {
   #idleSinceMs = performance.now();
   #hasClientEnded = false;
   #isAdmitted = false;
-  /** Why the session is ending, once it is. */
-  #pendingReason: EndReason | null = null;
 
   constructor(context: ThreadContext, route: RouteState, id: number, accepted: Socket) {
     this.#context = context;
@@ -86,7 +84,6 @@ export class Session implements ConnectionSink {
       case 'placing':
         // A MySQL client waits for the server's first word. Whoever does not is none.
         return this.#refuse({ reason: 'bad_handshake', detail: 'the client spoke before the server' });
-      case 'ending':
       case 'closed':
         return;
       default:
@@ -129,7 +126,7 @@ export class Session implements ConnectionSink {
 
   /** Ends the session at its next command boundary outside a transaction, at the latest after the grace. */
   endAtBoundary(reason: EndReason): void {
-    if (this.#phase === 'ending' || this.#phase === 'closed') return;
+    if (this.#phase === 'closed') return;
     if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
     if (this.#boundaryWait !== null) return;
     this.#boundaryWait = new BoundaryWait(reason, this.#context.config().drain.graceMs, {
@@ -143,7 +140,7 @@ export class Session implements ConnectionSink {
 
   /** Ends the session at once. What was sent to the client before still reaches it. */
   cut(reason: EndReason): void {
-    if (this.#phase === 'ending' || this.#phase === 'closed') return;
+    if (this.#phase === 'closed') return;
     this.#endClient(reason);
   }
 
@@ -323,7 +320,7 @@ export class Session implements ConnectionSink {
   }
 
   #serverClosed(error: NodeJS.ErrnoException | null): void {
-    if (this.#phase === 'ending' || this.#phase === 'closed') return;
+    if (this.#phase === 'closed') return;
     if (this.#phase === 'connection') {
       return this.#refuse({ reason: 'server_lost', detail: 'the server closed during authentication' });
     }
@@ -346,7 +343,7 @@ export class Session implements ConnectionSink {
 
   /** Answers the client with an error of the router's own, and ends the session. */
   #refuse(refusal: Refusal): void {
-    if (this.#phase === 'ending' || this.#phase === 'closed') return;
+    if (this.#phase === 'closed') return;
     const err = errFor(refusal);
     const packet = this.#authentication?.encodeErr(err) ?? encodeErrBeforeHandshake(err);
     this.#client.write(packet, 0, packet.length);
@@ -363,34 +360,31 @@ export class Session implements ConnectionSink {
     this.#endClient(endReasonFor(refusal.reason));
   }
 
-  /** Sends FIN behind what the client has still to get, and waits a moment for it to close. */
+  /** Ends the session; what was sent to the client before still reaches it. */
   #endClient(reason: EndReason): void {
     if (this.#phase === 'closed') return;
-    this.#phase = 'ending';
-    this.#release();
-    if (this.#hasClientEnded && this.#client.queuedBytes === 0) return this.#finish(reason);
-    this.#client.end();
-    // Unread bytes at close would make the kernel send RST, which may overtake what the client has not read yet.
-    this.#client.resume();
-    this.#deadline = setTimeout(() => this.#finish(reason), LINGER_MS);
-    this.#pendingReason = reason;
+    this.#close(reason);
+    leaveClient(this.#client);
   }
 
-  /** The session is over: everything it holds is given back. */
+  /** Ends the session of a client that is gone. */
   #finish(reason: EndReason): void {
     if (this.#phase === 'closed') return;
-    const firstReason = this.#pendingReason ?? reason;
+    this.#close(reason);
+    this.#client.destroy();
+  }
+
+  #close(reason: EndReason): void {
     this.#release();
     this.#phase = 'closed';
-    this.#client.destroy();
-    this.#account.close(firstReason);
+    this.#account.close(reason);
     this.#context.sessions.delete(this);
     if (this.#isAdmitted) this.#context.admission.leave(this.#route, this.#limitedAddress);
     this.#context.event('debug', 'session_closed', 'A session has ended', {
       session: this.#id,
       route: this.#route.bound.name,
       member: this.#member?.address ?? null,
-      reason: firstReason,
+      reason,
       bytes_to_server: this.#bytesToServer,
       bytes_to_client: this.#bytesToClient,
     });
@@ -417,6 +411,3 @@ export class Session implements ConnectionSink {
     this.#deadline = null;
   }
 }
-
-/** How long a client whose session is over may take to close its side. */
-const LINGER_MS = 1000;

@@ -229,6 +229,20 @@ export function forgetThread(memory: SharedArrayBuffer, threadIndex: number): vo
   }
 }
 
+/**
+ * A slot went to another member: what was counted of the one before is not the new one's. Gauges stay, for sessions of
+ * the one before may still be ending.
+ */
+export function forgetMember(memory: SharedArrayBuffer, threads: number, slot: number): void {
+  for (let thread = 0; thread < threads; thread++) {
+    const cells = threadCells(memory, thread);
+    const base = memberOffset(slot);
+    cells[base + MEMBER.sessionsTotal] = 0;
+    cells[base + MEMBER.commands] = 0;
+    cells.fill(0, base + MEMBER.dials, base + MEMBER.dials + DIAL_RESULTS.length);
+  }
+}
+
 /** Sums one cell over all threads. */
 export function sumCells(memory: SharedArrayBuffer, threads: number, offset: number): number {
   let sum = 0;

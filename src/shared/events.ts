@@ -26,14 +26,18 @@ export type EventLog = {
   record(level: EventLevel, kind: string, message: string, fields?: EventFields): void;
   /** The newest first, at most `limit`, only those after `afterSequence`. */
   recent(limit: number, afterSequence?: number): readonly RouterEvent[];
+  /** Events recorded since the start, `debug` included. */
+  countByLevel(): Readonly<Record<EventLevel, number>>;
 };
 
 /** Creates a ring of at most `capacity` events that also writes each to `log`. */
 export function createEventLog(log: Logger, capacity: number, now: () => number = Date.now): EventLog {
   const ring: RouterEvent[] = [];
+  const counts: Record<EventLevel, number> = { debug: 0, info: 0, warn: 0, error: 0 };
   let sequence = 0;
   return {
     record(level, kind, message, fields = {}) {
+      counts[level]++;
       log[level]({ event: kind, ...fields }, message);
       if (level === 'debug') return;
       sequence++;
@@ -46,5 +50,6 @@ export function createEventLog(log: Logger, capacity: number, now: () => number 
         .slice(-limit)
         .reverse();
     },
+    countByLevel: () => ({ ...counts }),
   };
 }
