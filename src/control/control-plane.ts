@@ -72,6 +72,7 @@ class Control implements ControlPlane {
   #config: ControlConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
   #memory: DecisionMemory = EMPTY_MEMORY;
+  #lastPrimary: string | null = null;
   #doubtSinceMs: number | null = null;
   #intervalMs: number;
   #isDeciding = false;
@@ -160,7 +161,8 @@ class Control implements ControlPlane {
     if (!difference.isChanged) return;
     this.#topology = after;
     this.#publish(after);
-    recordDecision(this.#events, before, after, difference, cause);
+    recordDecision(this.#events, before, after, difference, this.#lastPrimary, cause);
+    this.#lastPrimary = after.primary ?? this.#lastPrimary;
   }
 
   /** @returns true when an address was added */

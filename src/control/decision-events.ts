@@ -6,12 +6,16 @@ import type { MemberChange, MemberField, TopologyDifference } from '../../routin
 import { unreachable } from '../../routing/unreachable.ts';
 import type { EventFields, EventLevel, EventLog } from '../shared/events.ts';
 
-/** @param cause what the decision followed upon, such as `answer of db-1:3306` */
+/**
+ * @param lastPrimary where writes went last, also if that is some decisions ago
+ * @param cause what the decision followed upon, such as `answer of db-1:3306`
+ */
 export function recordDecision(
   events: EventLog,
   before: Topology,
   after: Topology,
   difference: TopologyDifference,
+  lastPrimary: string | null,
   cause: string,
 ): void {
   const record = (level: EventLevel, kind: string, message: string, fields: EventFields): void => {
@@ -29,7 +33,7 @@ export function recordDecision(
   if (quorum === 'gained') record('info', 'quorum_gained', 'the group has a quorum', {});
   if (quorum === 'lost')
     record('error', 'quorum_lost', 'no member answers with a view that has a quorum', {});
-  if (primary !== null) recordPrimary(record, before, after, primary);
+  if (primary !== null) recordPrimary(record, after, primary.after, lastPrimary);
   for (const change of difference.members) recordMember(record, change);
   for (const alarm of difference.alarmsRaised) record('error', 'alarm_raised', alarm, { alarm });
   for (const alarm of difference.alarmsCleared)
@@ -40,21 +44,27 @@ type Record = (level: EventLevel, kind: string, message: string, fields: EventFi
 
 function recordPrimary(
   record: Record,
-  before: Topology,
   after: Topology,
-  primary: { readonly before: string | null; readonly after: string | null },
+  primary: string | null,
+  lastPrimary: string | null,
 ): void {
-  const fields = { primary: primary.after, primary_before: primary.before };
-  const former = after.members.find((member) => member.address === primary.before);
-  const why =
-    primary.before === null ? '' : former === undefined ? 'left' : former.reason || standingOf(former);
-  if (primary.after !== null) {
-    const since = primary.before === null ? '' : `, before it was ${primary.before} (${why})`;
-    const level = before.version === 0 || primary.before === null ? 'info' : 'warn';
-    record(level, 'primary_changed', `writes go to ${primary.after}${since}`, { ...fields, why });
-    return;
+  const former = after.members.find((member) => member.address === lastPrimary);
+  const why = lastPrimary === null ? '' : former === undefined ? 'left' : former.reason || standingOf(former);
+  const fields = { primary, primary_before: lastPrimary, why };
+  if (primary === null) {
+    record('warn', 'no_primary', `no member takes writes: ${lastPrimary} ${why}`, fields);
+  } else if (lastPrimary === null) {
+    record('info', 'primary_changed', `writes go to ${primary}`, fields);
+  } else if (lastPrimary === primary) {
+    record('info', 'primary_changed', `writes go to ${primary} again`, fields);
+  } else {
+    record(
+      'warn',
+      'primary_changed',
+      `writes go to ${primary}, no longer to ${lastPrimary} (${why})`,
+      fields,
+    );
   }
-  record('warn', 'no_primary', `no member takes writes: ${primary.before} ${why}`, { ...fields, why });
 }
 
 function recordMember(record: Record, change: MemberChange): void {
