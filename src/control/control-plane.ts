@@ -161,7 +161,7 @@ class Control implements ControlPlane {
     if (!difference.isChanged) return;
     this.#topology = after;
     this.#publish(after);
-    recordDecision(this.#events, before, after, difference, this.#lastPrimary, cause);
+    recordDecision(this.#events, after, difference, this.#lastPrimary, cause);
     this.#lastPrimary = after.primary ?? this.#lastPrimary;
   }
 

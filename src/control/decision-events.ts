@@ -12,7 +12,6 @@ import type { EventFields, EventLevel, EventLog } from '../shared/events.ts';
  */
 export function recordDecision(
   events: EventLog,
-  before: Topology,
   after: Topology,
   difference: TopologyDifference,
   lastPrimary: string | null,
