@@ -134,6 +134,16 @@ export class CommandTracker {
         position = passed;
       }
       const available = end - position;
+      if (available > PACKET_HEADER_BYTES && !this.#serverContinues) {
+        const length = readPayloadBytes(buffer, position);
+        if (length <= available - PACKET_HEADER_BYTES && length < MAX_PAYLOAD_BYTES) {
+          // The usual case: all of the packet is here.
+          exchange.packetBegan(buffer, position, length, false);
+          position += PACKET_HEADER_BYTES + length;
+          exchange.payloadEnded();
+          continue;
+        }
+      }
       if (available < this.#wantedServerBytes(buffer, position, available)) {
         this.#keepServerHead(buffer, position, end);
         return;

@@ -16,14 +16,14 @@ import {
 import { MAX_PAYLOAD_BYTES } from '../packet-header.ts';
 import { readEofStatus, readOkStatus } from './packet-heads.ts';
 
-/** What was agreed in the connection phase, as far as packets look different for it. */
+/** What was agreed in the connection phase, as far as the command phase depends on it. */
 export interface TrackerCapabilities {
   /** What both sides offered: see `intersectCapabilities`. */
   readonly sharedCapabilities: number;
   /** MariaDB's extended capabilities both sides offered; 0 with MySQL. */
-  readonly mariadbCapabilities: number;
+  readonly sharedMariadbCapabilities: number;
   /** Status flags of the OK that ended the connection phase. */
-  readonly serverStatus: number;
+  readonly statusFlags: number;
 }
 
 /** Bits of a dialect. */
@@ -36,14 +36,14 @@ export const FLAGS_PREPARE_METADATA = 4;
 export const REPORTS_PROGRESS = 8;
 
 export function readDialect(agreed: TrackerCapabilities): number {
-  const { sharedCapabilities, mariadbCapabilities } = agreed;
+  const { sharedCapabilities, sharedMariadbCapabilities } = agreed;
   let dialect = 0;
   if (hasCapability(sharedCapabilities, CLIENT_DEPRECATE_EOF)) dialect |= DEPRECATES_EOF;
   if (hasCapability(sharedCapabilities, CLIENT_OPTIONAL_RESULTSET_METADATA)) {
     dialect |= FLAGS_METADATA | FLAGS_PREPARE_METADATA;
   }
-  if (hasCapability(mariadbCapabilities, MARIADB_CLIENT_CACHE_METADATA)) dialect |= FLAGS_METADATA;
-  if (hasCapability(mariadbCapabilities, MARIADB_CLIENT_PROGRESS)) dialect |= REPORTS_PROGRESS;
+  if (hasCapability(sharedMariadbCapabilities, MARIADB_CLIENT_CACHE_METADATA)) dialect |= FLAGS_METADATA;
+  if (hasCapability(sharedMariadbCapabilities, MARIADB_CLIENT_PROGRESS)) dialect |= REPORTS_PROGRESS;
   return dialect;
 }
 

@@ -90,7 +90,7 @@ export class Exchange {
 
   constructor(agreed: TrackerCapabilities, sink: TrackerSink) {
     this.#sink = sink;
-    this.facts = new SessionFacts(agreed.serverStatus);
+    this.facts = new SessionFacts(agreed.statusFlags);
     this.#dialect = readDialect(agreed);
   }
 

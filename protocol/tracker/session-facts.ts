@@ -24,9 +24,9 @@ export class SessionFacts {
   #sqlState = 0;
 
   /** The status flags last seen, those of the connection phase at first. */
-  serverStatus: number;
+  statusFlags: number;
   /**
-   * `serverStatus` holds for now. It does not after a statement ended in ERR, which carries no flags: a deadlock
+   * `statusFlags` holds for now. It does not after a statement ended in ERR, which carries no flags: a deadlock
    * ends a transaction, a procedure may leave one open. The next OK or EOF makes it current again.
    */
   isStatusCurrent = true;
@@ -35,8 +35,8 @@ export class SessionFacts {
   /** Cursors that may be open: an upper bound, since the server announces only the end of a cursor read to its end. */
   openCursors = 0;
 
-  constructor(serverStatus: number) {
-    this.serverStatus = serverStatus;
+  constructor(statusFlags: number) {
+    this.statusFlags = statusFlags;
   }
 
   /** The SQLSTATE of the ERR that ended the answer, HY000 when it had none. Allocates. */
@@ -45,11 +45,11 @@ export class SessionFacts {
   }
   /** A transaction was open when the server last said so. */
   get isInTransaction(): boolean {
-    return (this.serverStatus & (SERVER_STATUS_IN_TRANS | SERVER_STATUS_IN_TRANS_READONLY)) !== 0;
+    return (this.statusFlags & (SERVER_STATUS_IN_TRANS | SERVER_STATUS_IN_TRANS_READONLY)) !== 0;
   }
   /** `autocommit` was on when the server last said so. */
   get isAutocommit(): boolean {
-    return (this.serverStatus & SERVER_STATUS_AUTOCOMMIT) !== 0;
+    return (this.statusFlags & SERVER_STATUS_AUTOCOMMIT) !== 0;
   }
 
   responseBegan(): void {
@@ -61,7 +61,7 @@ export class SessionFacts {
   }
 
   statusSeen(status: number): void {
-    this.serverStatus = status;
+    this.statusFlags = status;
     this.isStatusCurrent = true;
   }
 

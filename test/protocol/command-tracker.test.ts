@@ -21,8 +21,8 @@ import { SCRIPTED } from './tracker/scripted.ts';
 
 const MODERN = {
   sharedCapabilities: C.CLIENT_PROTOCOL_41 | C.CLIENT_DEPRECATE_EOF,
-  mariadbCapabilities: 0,
-  serverStatus: AUTOCOMMIT,
+  sharedMariadbCapabilities: 0,
+  statusFlags: AUTOCOMMIT,
 };
 const OLDER = { ...MODERN, sharedCapabilities: C.CLIENT_PROTOCOL_41 };
 
@@ -178,7 +178,7 @@ t.test('an opaque tracker tells it once and nothing afterwards', async (t) => {
 });
 
 t.test('the status at the start is that of the connection phase', async (t) => {
-  const { tracker } = new Recorder({ ...MODERN, serverStatus: 0 });
+  const { tracker } = new Recorder({ ...MODERN, statusFlags: 0 });
   t.equal(tracker.facts.isAutocommit, false);
   t.equal(tracker.facts.isInTransaction, false);
   t.equal(tracker.facts.isStatusCurrent, true);

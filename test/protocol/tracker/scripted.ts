@@ -903,8 +903,8 @@ function says(
   return { name, agreed: capabilities, segments: script.segments, expected };
 }
 
-function agreed(sharedCapabilities: number, mariadbCapabilities = 0): TrackerCapabilities {
-  return { sharedCapabilities, mariadbCapabilities, serverStatus: AUTOCOMMIT };
+function agreed(sharedCapabilities: number, sharedMariadbCapabilities = 0): TrackerCapabilities {
+  return { sharedCapabilities, sharedMariadbCapabilities, statusFlags: AUTOCOMMIT };
 }
 
 function query(sql: string): Script {
