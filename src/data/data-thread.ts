@@ -58,6 +58,7 @@ export class DataThread implements ThreadContext {
   #topology: Topology = EMPTY_TOPOLOGY;
   #drain: Drain | null = null;
   #nextSessionId: number;
+  readonly #sweeper: NodeJS.Timeout;
 
   constructor(start: DataThreadStart, transport: Transport, post: Post) {
     this.transport = transport;
@@ -76,7 +77,7 @@ export class DataThread implements ThreadContext {
     this.cells[THREAD.fastRelay] = transport.kind === 'fast' ? 1 : 0;
     add(this.cells, THREAD.starts, 1);
     this.#adopt(start.topology);
-    setInterval(() => this.#sweep(), SWEEP_MS);
+    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
   }
 
   config(): DataConfig {
@@ -145,6 +146,15 @@ export class DataThread implements ThreadContext {
       const message = error instanceof Error ? error.message : String(error);
       this.#post({ kind: 'listen-failed', route: bound.name, code, message });
     }
+  }
+
+  /** Ends everything at once. */
+  close(): void {
+    this.#stopAccepting();
+    for (const session of this.sessions) session.cut('shutdown');
+    clearInterval(this.#sweeper);
+    this.readmission.close();
+    this.holdQueue.close();
   }
 
   #adopt(topology: Topology): void {

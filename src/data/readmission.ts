@@ -21,6 +21,11 @@ export class Readmission {
     this.#timer ??= setInterval(() => this.#tick(), TICK_MS);
   }
 
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+
   onTopology(topology: Topology): void {
     this.#context.quarantine.keepOnly(topology.members);
     for (const member of topology.members) this.show(member);
@@ -43,9 +48,7 @@ export class Readmission {
         this.succeeded(member);
       });
     }
-    if (quarantine.nextProbeAtMs() !== null || this.#timer === null) return;
-    clearInterval(this.#timer);
-    this.#timer = null;
+    if (quarantine.nextProbeAtMs() === null) this.close();
   }
 
   /** The member greeted. */
