@@ -41,6 +41,7 @@ export class Group {
   readonly #prefix: string;
   #members: readonly Server[] = [];
   #nextServerId = 1;
+  #hasMetadata = false;
 
   private constructor(context: ServerContext, options: GroupOptions, prefix: string) {
     this.#context = context;
@@ -55,10 +56,7 @@ export class Group {
     group.#members = await Promise.all(Array.from({ length: size }, () => group.#createServer()));
     await Promise.all(group.#members.map((server) => group.#startConfigured(server)));
     await group.bootstrap();
-    if (options.metadata !== undefined) {
-      await installMetadata(await group.primary(), group.name, options.metadata);
-      await group.#recordMembers();
-    }
+    if (options.metadata !== undefined) await group.installMetadata(options.metadata);
     return group;
   }
 
@@ -110,6 +108,13 @@ export class Group {
       state: String(state),
       role: String(role),
     }));
+  }
+
+  /** Makes the group look like an InnoDB Cluster; replaces metadata it has. Members are kept up to date in it. */
+  async installMetadata(metadata: ClusterMetadata): Promise<void> {
+    await installMetadata(await this.primary(), this.name, metadata);
+    this.#hasMetadata = true;
+    await this.#recordMembers();
   }
 
   /** Starts a new server, makes it a member and returns it when it is ONLINE. */
@@ -192,6 +197,21 @@ export class Group {
     });
   }
 
+  /** Returns when every answering member has applied what the primary has committed until now. */
+  async waitUntilApplied(): Promise<void> {
+    const [row] = await (await this.primary()).query('SELECT @@global.gtid_executed AS gtids');
+    const { gtids } = row ?? {};
+    const answering = this.#members.filter((member) => member.isAnswering);
+    const statement = 'SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?) AS timedOut';
+    await Promise.all(
+      answering.map(async (member) => {
+        const [answer] = await member.query(statement, [gtids, APPLY_TIMEOUT_S]);
+        const { timedOut } = answer ?? {};
+        if (timedOut !== 0) throw new SandboxError(`${member.name} is behind after ${APPLY_TIMEOUT_S} s`);
+      }),
+    );
+  }
+
   /** Returns when each of `members` and those it sees agree that it is ONLINE; has it join again where it is not. */
   async waitUntilOnline(members: readonly Server[] = this.#members): Promise<void> {
     await Promise.all(members.map((server) => this.#bringOnline(server)));
@@ -230,7 +250,9 @@ export class Group {
   }
 
   async #recordMembers(): Promise<void> {
-    if (this.#options.metadata !== undefined) await recordMembers(await this.primary(), this.#members);
+    if (!this.#hasMetadata) return;
+    await recordMembers(await this.primary(), this.#members);
+    await this.waitUntilApplied();
   }
 
   async #withRole(role: string): Promise<readonly Server[]> {
@@ -301,6 +323,7 @@ export class Group {
   }
 }
 
+const APPLY_TIMEOUT_S = 20;
 const ONLINE_TIMEOUT_MS = 90_000;
 /** Group Replication's own first try takes about five seconds. */
 const REJOIN_PATIENCE_MS = 12_000;

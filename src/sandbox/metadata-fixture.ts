@@ -15,6 +15,7 @@ export async function installMetadata(
   groupName: string,
   metadata: ClusterMetadata,
 ): Promise<void> {
+  await primary.query(`DROP DATABASE IF EXISTS ${METADATA_SCHEMA}`);
   for (const statement of metadataSchemaStatements(metadata.version)) await primary.query(statement);
   const attributes = {
     group_replication_group_name: groupName,

@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createConnection } from 'mysql2/promise';
 import { ACCOUNTS } from '../accounts.ts';
 import { startProcess } from '../managed-process.ts';
 import type { Part } from '../parts.ts';
 import { reservePorts } from '../ports.ts';
 import { runCommand } from '../run-command.ts';
+import { waitFor } from '../wait.ts';
 import { createPeer, type Peer, type PeerContext } from './peer.ts';
 
 /** MySQL Router as its own bootstrap configures it: it needs a group with metadata. */
@@ -16,6 +18,8 @@ export type PassthroughRouter = Peer<'rw' | 'ro'>;
 export type BootstrappedRouterOptions = {
   /** "host:port" of any member. */
   readonly member: string;
+  /** Differences from what bootstrap writes: {"DEFAULT.max_total_connections": "10000"}. Default none. */
+  readonly settings?: Readonly<Record<string, string>>;
 };
 
 export type PassthroughRouterOptions = {
@@ -51,6 +55,7 @@ export async function startBootstrappedRouter(
     `--https-port=${rest}`,
     `--conf-set-option=DEFAULT.plugin_folder=${pluginFolder(part)}`,
     ...Object.entries(portOf).map(([route, port]) => `--conf-set-option=routing:${route}.bind_port=${port}`),
+    ...Object.entries(options.settings ?? {}).map(([name, value]) => `--conf-set-option=${name}=${value}`),
     ...runAsOwnUser(),
   ]);
   await runCommand({ ...bootstrap, env: { ...bootstrap.env, ...context.run.mark } });
@@ -60,7 +65,10 @@ export async function startBootstrappedRouter(
     mark: context.run.mark,
     cwd: context.directory,
   });
-  return createPeer('mysqlrouter', process, { rw, ro, split, xRw, xRo, rest });
+  const router = await createPeer('mysqlrouter', process, { rw, ro, split, xRw, xRo, rest });
+  // It listens, and greets, before it has read the metadata.
+  for (const port of [rw, ro, split]) await waitUntilRouting(port);
+  return { ...router, logPath: join(target, 'log', 'mysqlrouter.log') };
 }
 
 export async function startPassthroughRouter(
@@ -78,6 +86,21 @@ export async function startPassthroughRouter(
     cwd: context.directory,
   });
   return createPeer('mysqlrouter', process, { rw, ro });
+}
+
+async function waitUntilRouting(port: number): Promise<void> {
+  const { user, password } = ACCOUNTS.root;
+  await waitFor({ what: `MySQL Router to route on ${port}`, timeoutMs: ROUTING_TIMEOUT_MS }, async () => {
+    const connection = await createConnection({
+      host: '127.0.0.1',
+      port,
+      user,
+      password,
+      ssl: { rejectUnauthorized: false },
+    });
+    await connection.end();
+    return true;
+  });
 }
 
 /** Debian's build looks for its plugins in /usr and nowhere else, unless told. */
@@ -119,3 +142,5 @@ max_total_connections=10000
 level=WARNING
 ${route('rw', rw, 'first-available', [options.primary])}${route('ro', ro, 'round-robin', options.secondaries)}`;
 }
+
+const ROUTING_TIMEOUT_MS = 20_000;
