@@ -249,7 +249,7 @@ export class CommandTracker {
     if (clientSends === CLIENT_SENDS_COMMANDS && sequenceId === 0) {
       // The server takes an empty packet for COM_SLEEP, and answers that there is no such command.
       const command = length === 0 ? COM_SLEEP : first;
-      if (command === COM_STMT_CLOSE) exchange.facts.statementClosed();
+      if (command === COM_STMT_CLOSE) exchange.facts.statementClosed(exchange.inFlight > 0);
       return exchange.commandBegan(command) ? PACKET_ANSWERED : PACKET_UNANSWERED;
     }
     if (clientSends === CLIENT_SENDS_ACKNOWLEDGEMENTS) return PACKET_UNANSWERED;

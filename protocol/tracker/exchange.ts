@@ -20,7 +20,11 @@ import {
   PACKET_HEADER_BYTES,
   readPayloadBytes,
 } from '../packet-header.ts';
-import { SERVER_MORE_RESULTS_EXISTS, SERVER_STATUS_CURSOR_EXISTS } from '../status-flags.ts';
+import {
+  SERVER_MORE_RESULTS_EXISTS,
+  SERVER_PS_OUT_PARAMS,
+  SERVER_STATUS_CURSOR_EXISTS,
+} from '../status-flags.ts';
 import {
   DEPRECATES_EOF,
   FLAGS_METADATA,
@@ -87,6 +91,8 @@ export class Exchange {
   #definitionsLeft = 0;
   /** COM_STMT_PREPARE: definitions in the block after the current one; -1 when there is none. */
   #definitionsNext = -1;
+  /** The rows under way are OUT parameters. */
+  #areOutParameters = false;
 
   constructor(agreed: TrackerCapabilities, sink: TrackerSink) {
     this.#sink = sink;
@@ -250,6 +256,7 @@ export class Exchange {
     if (this.#clientSends === CLIENT_SENDS_ACKNOWLEDGEMENTS && firstPhase(command) === PHASE_EVENTS) {
       this.#clientSends = CLIENT_SENDS_COMMANDS;
     }
+    if (this.#inFlight === 0) this.facts.allAnswered();
     if (this.#queue !== undefined) this.#expectNext(this.#queue);
     this.#sink.responseEnded(command);
   }
@@ -314,12 +321,22 @@ export class Exchange {
     }
     this.facts.statusSeen(status);
     this.facts.results++;
-    if ((status & SERVER_MORE_RESULTS_EXISTS) !== 0 && firstPhase(this.#command) === PHASE_RESULT) {
+    if (this.#isAnotherAnnounced(status)) {
       this.#phase = PHASE_RESULT;
       return;
     }
     this.#endsHere = true;
     this.facts.commandSucceeded(this.#command, status);
+  }
+
+  /**
+   * Whether another result follows. After OUT parameters one always does, but without CLIENT_DEPRECATE_EOF mysqld
+   * (9.7, as its predecessors) says so only before them: the EOF behind them has neither flag.
+   */
+  #isAnotherAnnounced(status: number): boolean {
+    if (firstPhase(this.#command) !== PHASE_RESULT) return false;
+    if ((status & SERVER_MORE_RESULTS_EXISTS) !== 0) return true;
+    return this.#phase === PHASE_ROWS && (this.#areOutParameters || (status & SERVER_PS_OUT_PARAMS) !== 0);
   }
 
   /** An ERR ends every answer, except that MariaDB's progress reports look like one. */
@@ -397,6 +414,7 @@ export class Exchange {
       return;
     }
     this.facts.statusSeen(status);
+    this.#areOutParameters = (status & SERVER_PS_OUT_PARAMS) !== 0;
     // A cursor: the rows come with COM_STMT_FETCH.
     if (this.#command === COM_STMT_EXECUTE && (status & SERVER_STATUS_CURSOR_EXISTS) !== 0) {
       this.facts.results++;

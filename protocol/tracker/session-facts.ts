@@ -30,7 +30,10 @@ export class SessionFacts {
    * ends a transaction, a procedure may leave one open. The next OK or EOF makes it current again.
    */
   isStatusCurrent = true;
-  /** Statements prepared through COM_STMT_PREPARE and not closed. A client that closes what it never opened lowers it. */
+  /**
+   * Statements prepared through COM_STMT_PREPARE and not closed. A client that closes what it never opened lowers it;
+   * below 0 while a statement is closed before the answer to its preparation has come.
+   */
   openStatements = 0;
   /** Cursors that may be open: an upper bound, since the server announces only the end of a cursor read to its end. */
   openCursors = 0;
@@ -94,8 +97,14 @@ export class SessionFacts {
     }
   }
 
-  statementClosed(): void {
-    if (this.openStatements > 0) this.openStatements--;
+  /** `mayBeInPreparation`: the statement may be one whose COM_STMT_PREPARE is not answered yet. */
+  statementClosed(mayBeInPreparation: boolean): void {
+    if (this.openStatements > 0 || mayBeInPreparation) this.openStatements--;
     if (this.openStatements === 0) this.openCursors = 0;
+  }
+
+  /** Nothing is in flight any more. */
+  allAnswered(): void {
+    if (this.openStatements < 0) this.openStatements = 0;
   }
 }

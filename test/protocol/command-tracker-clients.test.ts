@@ -187,12 +187,11 @@ async function compareBadEnds(t: Test, { server, relay }: Lab): Promise<void> {
 
 /** What the mysql client prints, and the tracker's rows, for one script run through it. */
 async function compareCommandLineClient(t: Test, { sandbox, relay }: Lab): Promise<void> {
-  const file = join(sandbox.directory, 'numbers.csv');
-  await writeFile(file, '10,20\n30,40\n');
+  await writeFile(join(sandbox.directory, 'numbers.csv'), '10,20\n30,40\n');
   const script = [
     'SELECT id, v FROM t ORDER BY id;',
     'BEGIN;',
-    `LOAD DATA LOCAL INFILE '${file}' INTO TABLE loaded FIELDS TERMINATED BY ',';`,
+    "LOAD DATA LOCAL INFILE 'numbers.csv' INTO TABLE loaded FIELDS TERMINATED BY ',';",
     'SELECT a FROM loaded WHERE a IN (10, 30);',
     'ROLLBACK;',
     'delimiter //',
@@ -220,7 +219,7 @@ async function compareCommandLineClient(t: Test, { sandbox, relay }: Lab): Promi
   const child = promisify(execFile)(
     program,
     [...args, '-h127.0.0.1', `-P${relay.port}`, `-u${user}`, `-p${password}`, 'test'],
-    { env: { ...env } },
+    { env: { ...env }, cwd: sandbox.directory },
   );
   child.child.stdin?.end(script.join('\n'));
   const { stdout, stderr } = await child;

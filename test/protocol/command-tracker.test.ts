@@ -17,6 +17,7 @@ import {
   withoutBytes,
 } from './tracker/conversation.ts';
 import { AUTOCOMMIT, column, eof, err, ok, okEof, textRow } from './tracker/packets.ts';
+import { readRecordings } from './tracker/recording.ts';
 import { SCRIPTED } from './tracker/scripted.ts';
 
 const MODERN = {
@@ -26,7 +27,7 @@ const MODERN = {
 };
 const OLDER = { ...MODERN, sharedCapabilities: C.CLIENT_PROTOCOL_41 };
 
-for (const conversation of SCRIPTED)
+for (const conversation of [...SCRIPTED, ...readRecordings()])
   t.test(conversation.name, async (t) => checkConversation(t, conversation));
 
 t.test('values and statements around 16 MiB', async (t) => {

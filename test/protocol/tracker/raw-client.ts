@@ -17,11 +17,13 @@ import { writePacketHeader } from '../../../protocol/packet-header.ts';
 export class RawClient {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
+  #receivedBytes = 0;
   #isEnded = false;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
     socket.on('data', (chunk) => {
+      this.#receivedBytes += chunk.length;
       this.#received = Buffer.concat([this.#received, chunk]);
     });
     socket.on('close', () => {
@@ -51,11 +53,17 @@ export class RawClient {
     client.send(packet(1, payload));
     await once(socket, 'data');
     client.takeReceived();
+    client.#receivedBytes = 0;
     return client;
   }
 
   get isEnded(): boolean {
     return this.#isEnded;
+  }
+
+  /** Bytes received since the connection phase. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   send(...packets: readonly Uint8Array[]): void {
@@ -75,8 +83,8 @@ export class RawClient {
 }
 
 /** A packet of a command. */
-export function command(number: number, payload: string | Uint8Array | readonly number[] = ''): Buffer {
-  const rest = typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload);
+export function command(number: number, payload: string | Iterable<number> = ''): Buffer {
+  const rest = typeof payload === 'string' ? Buffer.from(payload) : Uint8Array.from(payload);
   return packet(0, Buffer.concat([Buffer.of(number), rest]));
 }
 

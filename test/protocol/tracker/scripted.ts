@@ -237,6 +237,14 @@ export const SCRIPTED: readonly Conversation[] = [
     ['begin STMT_EXECUTE', 'first STMT_EXECUTE', 'end STMT_EXECUTE results=2 rows=1 left=0', IDLE],
   ),
   says(
+    'the same with EOFs, of which only the one before the parameters announces more',
+    OLDER,
+    new Script()
+      .command(COM.COM_STMT_EXECUTE, Buffer.of(1, 0, 0, 0, 0, 1, 0, 0, 0))
+      .server([1], column('o'), eof(MORE_RESULTS | PS_OUT_PARAMS), binaryRow(5), eof(), ok()),
+    ['begin STMT_EXECUTE', 'first STMT_EXECUTE', 'end STMT_EXECUTE results=2 rows=1 left=0', IDLE],
+  ),
+  says(
     'SERVER_MORE_RESULTS_EXISTS means nothing where only one result can be',
     MODERN,
     new Script().command(COM.COM_PING).server(ok(AUTOCOMMIT | MORE_RESULTS)),

@@ -97,6 +97,11 @@ export class TrackedSession {
     return this.#facts;
   }
 
+  /** Bytes of the server since the connection phase. */
+  get serverBytes(): number {
+    return this.segments.reduce((sum, { side, bytes }) => sum + (side === 'server' ? bytes.length : 0), 0);
+  }
+
   pass(side: Side, chunk: Buffer): void {
     if (this.#recorder !== undefined) this.#track(side, chunk);
     else if (side === 'server') this.#authenticate(chunk);
