@@ -12,6 +12,7 @@ import {
   type FailureKind,
   isGone,
   type MemberAnswer,
+  type Observation,
   standingAnswer,
   type ViewRow,
 } from './observations.ts';
@@ -127,10 +128,7 @@ function draftMember(situation: Situation, entry: Entry): Draft {
     reason: reasonOf(situation, entry, { fresh, isForeign, state, role, writable, row }),
     slot: -1,
     entry,
-    isSilent:
-      observation !== undefined &&
-      fresh === null &&
-      SILENT_FAILURES.includes(observation.failure?.kind ?? 'timeout'),
+    isSilent: isSilent(input, observation),
   };
 }
 
@@ -231,11 +229,20 @@ function fatesOf(
   return { primarySessions: isDemoted ? 'drain' : 'keep', secondarySessions: 'keep' };
 }
 
+/** Asked, and not answered for so long that one slow answer does not explain it. */
+function isSilent(input: DecisionInput, observation: Observation | undefined): boolean {
+  if (observation === undefined || !SILENT_FAILURES.includes(observation.failure?.kind ?? 'timeout'))
+    return false;
+  return standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs / 2) === null;
+}
+
 /** Of several readers those that have gone silent are passed over; if all have, the silence proves nothing. */
 function leaveOutSilent(members: readonly Draft[]): readonly Draft[] {
   if (!members.some((member) => member.acceptsReads && !member.isSilent)) return members;
   return members.map((member) =>
-    member.acceptsReads && member.isSilent ? { ...member, acceptsReads: false } : member,
+    member.acceptsReads && member.isSilent && !member.acceptsWrites
+      ? { ...member, acceptsReads: false }
+      : member,
   );
 }
 

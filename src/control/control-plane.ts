@@ -75,6 +75,7 @@ class Control implements ControlPlane {
   #lastPrimary: string | null = null;
   #doubtSinceMs: number | null = null;
   #intervalMs: number;
+  #lastTickAtMs: number;
   #isDeciding = false;
   #isClosed = false;
 
@@ -87,7 +88,8 @@ class Control implements ControlPlane {
     this.#random = options.random ?? Math.random;
     this.#intervalMs = options.config.probe.doubtIntervalMs;
     this.#warnOfKind();
-    this.#tick = setInterval(() => this.#decide('time has passed'), TICK_MS);
+    this.#lastTickAtMs = this.#now();
+    this.#tick = setInterval(() => this.#checkTime(), TICK_MS);
     this.#decide('start');
   }
 
@@ -125,6 +127,15 @@ class Control implements ControlPlane {
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
     this.#resolver.close();
+  }
+
+  /** What looks like everybody's silence after the router itself stood still is no news about the members. */
+  #checkTime(): void {
+    const now = this.#now();
+    const hasStoodStill = now - this.#lastTickAtMs > STALL_MS;
+    this.#lastTickAtMs = now;
+    if (!hasStoodStill) this.#decide('time has passed');
+    else for (const watch of this.#watches.values()) watch.hurry();
   }
 
   #decide(cause: string): void {
@@ -313,6 +324,7 @@ const DECISION_TOPOLOGIES = {
 /** Ended sessions are re-opened at once; what follows, if anything, is the news. */
 const QUIET_KINDS: ReadonlySet<string> = new Set(['closed']);
 const TICK_MS = 50;
+const STALL_MS = 500;
 const EAGER_MS = 5000;
 const MIN_EAGER_INTERVAL_MS = 20;
 /** A cluster that has been without a primary for so long is waited for at the usual pace. */

@@ -2,7 +2,7 @@
  * One connection to one member, logged in, that can be probed.
  */
 import type { Socket } from 'node:net';
-import type { Connection } from 'mysql2/promise';
+import type { Connection, ConnectionOptions } from 'mysql2/promise';
 import type { MemberAnswer } from '../../routing/observations.ts';
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
@@ -41,20 +41,27 @@ export type ControlSession = {
 
 /** @throws ControlFailure */
 export async function openControlSession(options: ControlSessionOptions): Promise<ControlSession> {
+  // Loaded here, since a router with a static topology never needs it; and before the greeting, because from then on
+  // somebody has to listen to the socket all the time.
+  const { createConnection } = await import('mysql2/promise');
   try {
-    return await logIn(options, 'plaintext');
+    return await logIn(createConnection, options, 'plaintext');
   } catch (error) {
     const failure = toControlFailure(error);
     // REQUIRE SSL answers 1045 to a login without TLS, require_secure_transport answers 3159.
     const mayNeedTls = failure.kind === 'tls-required' || failure.errorNumber === ER_ACCESS_DENIED_ERROR;
     if (!mayNeedTls || options.signal.aborted) throw failure;
-    return await logIn(options, 'tls');
+    return await logIn(createConnection, options, 'tls');
   }
 }
 
+type CreateConnection = (options: ConnectionOptions) => Promise<Connection>;
+type Transport = 'plaintext' | 'tls';
+
 async function logIn(
+  createConnection: CreateConnection,
   options: ControlSessionOptions,
-  transport: 'plaintext' | 'tls',
+  transport: Transport,
 ): Promise<ControlSession> {
   const { socket, offersTls } = await connectToServer(options.dial, options.connectTimeoutMs, options.signal);
   if (transport === 'tls' && !offersTls) {
@@ -68,7 +75,7 @@ async function logIn(
   };
   options.signal.addEventListener('abort', abandon);
   try {
-    const connection = await authenticate(socket, options.account, transport);
+    const connection = await authenticate(createConnection, socket, options.account, transport);
     return await createSession(connection, socket, options.now);
   } catch (error) {
     socket.destroy();
@@ -79,12 +86,11 @@ async function logIn(
 }
 
 async function authenticate(
+  createConnection: CreateConnection,
   socket: Socket,
   account: ControlAccount,
-  transport: 'plaintext' | 'tls',
+  transport: Transport,
 ): Promise<Connection> {
-  // Loaded here: a router with a static topology never needs it.
-  const { createConnection } = await import('mysql2/promise');
   const connecting = createConnection({
     stream: socket,
     user: account.user,

@@ -43,6 +43,7 @@ export type ProbeCounts = {
   readonly lastProbeSeconds: number | null;
   /** Wall clock. */
   readonly lastAnswerAtMs: number | null;
+  /** Kinds of failure in snake_case, as metrics spell them. */
   readonly errorsByKind: ReadonlyMap<string, number>;
 };
 
@@ -267,7 +268,10 @@ export class MemberWatch {
     const wasOpen = this.#sessionInUse() !== null;
     this.#dropLink();
     // A session that was good is tried again at once: it may have been ended by hand, or by an idle timeout.
-    const waitMs = wasOpen && this.#failure === null ? 0 : this.#backoff.nextMs();
+    const isFirst = wasOpen && this.#failure === null;
+    const waitMs = isFirst
+      ? this.#lastStepAtMs + REOPEN_GAP_MS - this.#options.now()
+      : this.#backoff.nextMs();
     this.#schedule(failure.kind === 'access-denied' ? Math.max(waitMs, ACCESS_DENIED_WAIT_MS) : waitMs);
     if (failure.kind === 'refused' || failure.kind === 'timeout') this.#names.recheck();
     // The deadline has told that already.
@@ -276,7 +280,8 @@ export class MemberWatch {
 
   #fail(failure: ControlFailure): void {
     const { kind, message, errorNumber } = failure;
-    this.#errorsByKind.set(kind, (this.#errorsByKind.get(kind) ?? 0) + 1);
+    const label = kind.replaceAll('-', '_');
+    this.#errorsByKind.set(label, (this.#errorsByKind.get(label) ?? 0) + 1);
     const isNews = this.#failure?.kind !== kind;
     this.#failure = { kind, atMs: this.#options.now() };
     if (isNews) this.#options.onTrouble({ kind, message, errorNumber });
@@ -332,5 +337,7 @@ const HURRY_GAP_MS = 20;
 const PROBE_PATIENCE_MS = 10_000;
 /** Longer, because a server counts those that leave before they have logged in, and at 100 of them lets in nobody. */
 const GREETING_PATIENCE_MS = 30_000;
+/** A server that ends each session after its first answer is not hammered. */
+const REOPEN_GAP_MS = 100;
 /** Failed logins may lock an account. */
 const ACCESS_DENIED_WAIT_MS = 2000;

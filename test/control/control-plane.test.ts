@@ -21,6 +21,7 @@ t.test('a group of three', { skip: noMysql }, async (t) => {
 
   await t.test('one seed is enough to find the others', (t) => oneSeed(t, group));
   await t.test('a switchover is published', (t) => switchover(t, group));
+  await t.test('a group goes multi-primary and back', (t) => multiPrimary(t, group));
   await t.test('a wrong password is told once, without the password, and a reload mends it', (t) =>
     wrongPassword(t, group),
   );
@@ -29,6 +30,28 @@ t.test('a group of three', { skip: noMysql }, async (t) => {
   await t.test('a secondary that hangs for a while loses nothing', (t) => frozenSecondary(t, group));
   await t.test('a killed primary is replaced, and a group without quorum offers nothing', (t) =>
     killedPrimary(t, group),
+  );
+});
+
+t.test('a server without a group', { skip: noMysql }, async (t) => {
+  const sandbox = await createSandbox();
+  t.teardown(() => sandbox.close());
+  const server = await sandbox.startServer();
+  const { plane, until } = startPlane({ seeds: [[server.host, server.port]] });
+  t.teardown(() => plane.close());
+  const topology = await until('writes', ({ primary }) => primary === server.address);
+  t.match(topology.members, [{ id: server.uuid, state: 'ONLINE', role: 'PRIMARY', acceptsReads: true }]);
+  t.equal(topology.groupName, null);
+  await server.query('SET GLOBAL super_read_only = ON');
+  const readOnly = await until('no writes', ({ primary }) => primary === null);
+  t.match(readOnly.members, [{ role: 'SECONDARY', acceptsReads: true, primarySessions: 'drain' }]);
+  await server.query('SET GLOBAL super_read_only = OFF');
+  await server.query('SET GLOBAL read_only = OFF');
+  await until('writes again', ({ primary }) => primary === server.address);
+  await server.restart();
+  await until(
+    'writes after a restart',
+    ({ primary, members }) => primary !== null && members[0]?.reason === '',
   );
 });
 
@@ -81,6 +104,27 @@ async function switchover(t: Test, group: Group): Promise<void> {
       await until('the group at rest', isWhole);
     }
   }
+}
+
+async function multiPrimary(t: Test, group: Group): Promise<void> {
+  const { plane, until } = startPlane({ seeds: seedsOf(group) });
+  t.teardown(() => plane.close());
+  const { primary } = await until('all three', isWhole);
+  await group.switchToMultiPrimary();
+  const multi = await until('three primaries', ({ members }) =>
+    members.every((member) => member.acceptsWrites),
+  );
+  t.equal(multi.mode, 'multi-primary');
+  t.equal(multi.primary, primary, 'writers stay where they are');
+  const [, target] = group.members;
+  if (target === undefined) throw new Error('the group has three members');
+  await group.switchToSinglePrimary(target);
+  const single = await until(
+    'one primary',
+    (topology) => topology.mode === 'single-primary' && isWhole(topology),
+  );
+  t.equal(single.primary, target.address);
+  t.ok(offersAtMostOne(single));
 }
 
 async function wrongPassword(t: Test, group: Group): Promise<void> {

@@ -159,6 +159,31 @@ t.test('a router whose seeds are all wrong starts, says so once for each, and st
   t.ok((counts?.errorsByKind.get('refused') ?? 0) > 1);
 });
 
+t.test('with a static topology the first seed is the primary and nobody is asked', async (t) => {
+  const peers = [await startFakePeer(() => {}), await startFakePeer(() => {})];
+  const { plane, until } = startPlane({
+    seeds: peers.map(({ port }) => ['localhost', port] as const),
+    topology: 'static',
+    user: '',
+  });
+  t.teardown(() => {
+    plane.close();
+    for (const peer of peers) peer.close();
+  });
+  const { members } = await until('both names', ({ members }) =>
+    members.every((member) => member.acceptsReads),
+  );
+  t.match(members, [
+    { role: 'PRIMARY', acceptsWrites: true, dial: { host: '127.0.0.1', port: peers[0]?.port } },
+    { role: 'SECONDARY', acceptsWrites: false },
+  ]);
+  plane.signal({ kind: 'dial-refused', address: '', memberId: '', errorNumber: 0 });
+  t.strictSame(
+    peers.map(({ connections }) => connections()),
+    [0, 0],
+  );
+});
+
 t.test('a signal storm does not become a connection storm', async (t) => {
   const gone = await startFakePeer(() => {});
   gone.close();

@@ -138,7 +138,7 @@ const GROUP: readonly Case[] = [
     name: 'a secondary that answers slowly is still read from',
     seen: [
       says('a', HEALTHY),
-      says('b', HEALTHY, { askedAtMs: LATE, failure: 'timeout' }),
+      says('b', HEALTHY, { askedAtMs: LATE + 100, failure: 'timeout' }),
       says('c', HEALTHY),
     ],
     after: SETTLED,
@@ -148,7 +148,7 @@ const GROUP: readonly Case[] = [
     name: 'a secondary that has gone silent is passed over, and keeps its sessions',
     seen: [
       says('a', HEALTHY),
-      says('b', HEALTHY, { askedAtMs: OLD, failure: 'timeout' }),
+      says('b', HEALTHY, { askedAtMs: LATE, failure: 'timeout' }),
       says('c', HEALTHY),
     ],
     after: SETTLED,
