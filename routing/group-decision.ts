@@ -18,7 +18,16 @@ import {
 } from './observations.ts';
 import { createRoster, type Entry } from './roster.ts';
 import type { Member, MemberRole, MemberState, SessionFate, Topology } from './topology.ts';
-import { type ChosenViews, chooseViews, newestOf, ownRow, rowOf, type View, viewOf } from './views.ts';
+import {
+  type ChosenViews,
+  chooseViews,
+  newestOf,
+  ownRow,
+  rowOf,
+  settledRow,
+  type View,
+  viewOf,
+} from './views.ts';
 
 export function decideGroup(input: DecisionInput, groupName: string): Decision {
   const { nowMs, settings, previous, memory } = input;
@@ -31,7 +40,14 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
   const reference = chosen === null ? null : referenceView(chosen, claims.confirmed);
 
   const roster = createRoster(input, reference?.group.rows ?? null);
-  const situation: Situation = { input, groupName, reference, confirmedIds, isSinglePrimary };
+  const situation: Situation = {
+    input,
+    groupName,
+    reference,
+    views: chosen?.views ?? [],
+    confirmedIds,
+    isSinglePrimary,
+  };
   const drafts = roster.entries.map((entry) => draftMember(situation, entry));
   const members = endReadsOnPromotion(leaveOutSilent(drafts), settings.closeRoOnPromotion);
   const writable = members.filter((member) => member.acceptsWrites);
@@ -68,6 +84,8 @@ type Situation = {
   readonly groupName: string;
   /** The view whose rows are believed, or null while there is none with quorum. */
   readonly reference: View | null;
+  /** The views of the same incarnation. */
+  readonly views: readonly View[];
   readonly confirmedIds: ReadonlySet<string>;
   readonly isSinglePrimary: boolean;
 };
@@ -79,7 +97,7 @@ function viewsOf(input: DecisionInput, groupName: string): readonly View[] {
   const views: View[] = [];
   for (const observation of input.observations) {
     const answer = standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs);
-    const view = answer === null ? null : viewOf(observation.address, answer, groupName);
+    const view = answer === null ? null : viewOf(observation, answer, groupName);
     // A server under two names has answered twice: its later answer counts.
     const twin = views.findIndex(({ memberId }) => memberId === view?.memberId);
     if (view === null) continue;
@@ -106,7 +124,7 @@ function draftMember(situation: Situation, entry: Entry): Draft {
       ? fresh
       : null;
   const isForeign = fresh !== null && own === null;
-  const row = reference === null ? undefined : rowOf(reference, entry.id);
+  const row = reference === null ? undefined : settledRow(reference, situation.views, entry.id);
   const state = stateOf(situation, entry, own, row);
   const role = roleOf(situation, entry, own, row);
   const isReachable = observation !== undefined && observation.dial !== null && !isGone(observation);

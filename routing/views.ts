@@ -6,7 +6,7 @@
  * group is bootstrapped, the sequence rises when members join or leave. A change of the primary alone does not move
  * it, so within one sequence the time of asking decides.
  */
-import type { GroupAnswer, MemberAnswer, ViewRow } from './observations.ts';
+import type { GroupAnswer, MemberAnswer, Observation, ViewRow } from './observations.ts';
 
 /** A view with quorum, of a member that is ONLINE in it. */
 export type View = {
@@ -15,6 +15,8 @@ export type View = {
   readonly answer: MemberAnswer;
   readonly group: GroupAnswer;
   readonly viewId: ViewId | null;
+  /** False while its member has not answered the latest probe: the view may be from before what happened since. */
+  readonly isCurrent: boolean;
 };
 
 export type ViewId = { readonly incarnation: string; readonly sequence: number };
@@ -22,11 +24,22 @@ export type ViewId = { readonly incarnation: string; readonly sequence: number }
 export type ViewOrder = 'newer' | 'older' | 'undecided' | 'incomparable';
 
 /** Makes a view of an answer if it counts as one, else null. */
-export function viewOf(address: string, answer: MemberAnswer, groupName: string): View | null {
+export function viewOf(
+  { address, failure }: Pick<Observation, 'address' | 'failure'>,
+  answer: MemberAnswer,
+  groupName: string,
+): View | null {
   const group = answer.group;
   if (group === null || group.groupName !== groupName) return null;
   if (ownRow(answer)?.state !== 'ONLINE' || !hasQuorum(group.rows)) return null;
-  return { address, memberId: answer.serverUuid, answer, group, viewId: parseViewId(group.viewId) };
+  return {
+    address,
+    memberId: answer.serverUuid,
+    answer,
+    group,
+    viewId: parseViewId(group.viewId),
+    isCurrent: failure === null,
+  };
 }
 
 /** The row in which a member speaks of itself. */
@@ -36,6 +49,22 @@ export function ownRow(answer: MemberAnswer): ViewRow | undefined {
 
 export function rowOf(view: View, memberId: string): ViewRow | undefined {
   return view.group.rows.find((row) => row.id === memberId);
+}
+
+/**
+ * What `view` says of a member, unless it alone cannot reach it: UNREACHABLE is one member's suspicion, and counts when
+ * the others that answer share it.
+ */
+export function settledRow(view: View, views: readonly View[], memberId: string): ViewRow | undefined {
+  const row = rowOf(view, memberId);
+  if (row?.state !== 'UNREACHABLE') return row;
+  for (const other of views) {
+    if (other.memberId === memberId || !other.isCurrent) continue;
+    if (other.viewId?.sequence !== view.viewId?.sequence) continue;
+    const otherRow = rowOf(other, memberId);
+    if (otherRow !== undefined && otherRow.state !== 'UNREACHABLE') return otherRow;
+  }
+  return row;
 }
 
 /** A member that is RECOVERING takes part in the group's decisions as well as one that is ONLINE. */

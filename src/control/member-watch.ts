@@ -161,7 +161,8 @@ export class MemberWatch {
 
   #schedule(delayMs: number): void {
     if (this.#nextStep !== null) clearTimeout(this.#nextStep);
-    this.#nextStep = this.#isClosed || !this.#options.asks ? null : setTimeout(() => this.#step(), delayMs);
+    this.#nextStep =
+      this.#isClosed || !this.#options.asks ? null : setTimeout(() => this.#step(), Math.max(0, delayMs));
   }
 
   #step(): void {

@@ -165,6 +165,12 @@ const GROUP: readonly Case[] = [
     expect: 'rw=a ro=ac drain=c',
   },
   {
+    name: 'a secondary that only one other member cannot reach is still read from, whoever answered last',
+    seen: [says('a', HEALTHY), says('b', HEALTHY), says('c', 'aOP bUS cOS', { askedAtMs: NOW - 1 })],
+    after: SETTLED,
+    expect: 'rw=a ro=abc drain=bc',
+  },
+  {
     name: 'when all go silent reads stay as they were, and writes stop',
     seen: healthy.map((seen) => ({
       ...seen,
