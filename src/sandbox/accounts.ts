@@ -50,6 +50,7 @@ export function accountStatements(): readonly string[] {
     // A grant on a schema holds before the schema exists.
     `GRANT SELECT ON ${METADATA_SCHEMA}.* TO '${router.user}'@'%';`,
     ...['app', 'test', 'sbtest'].map((schema) => `GRANT ALL ON ${schema}.* TO '${app.user}'@'%';`),
-    `GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, GROUP_REPLICATION_STREAM ON *.* TO '${recovery.user}'@'%';`,
+    // The communication stack MYSQL would need GROUP_REPLICATION_STREAM too, which servers before 8.0.27 do not know.
+    `GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN ON *.* TO '${recovery.user}'@'%';`,
   ];
 }

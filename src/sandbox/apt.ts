@@ -2,7 +2,8 @@
  * Debian packages without touching the system: a private apt state, downloads into our cache, `dpkg -x` into a folder.
  * Works without root. The mirror is the machine's own, the signatures are checked against Debian's own keyring.
  */
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SandboxError, type SandboxLog } from './outcome.ts';
 import { type Command, inheritedEnvironment, runCommand } from './run-command.ts';
@@ -29,8 +30,7 @@ export async function unpackPackages(options: UnpackOptions): Promise<readonly s
     args: ['-qq', '-y', ...args],
     env: inheritedEnvironment({ APT_CONFIG: configuration, LC_ALL: 'C' }),
   });
-  options.log(`reading Debian ${options.release}'s package list`);
-  await runCommand(apt('update'), { timeoutMs: DOWNLOAD_TIMEOUT_MS });
+  await refreshLists(apt, options);
   // Asked for before the download: afterwards apt leaves out what it already has.
   const files = await wantedArchives(apt, join(options.stateDirectory, 'empty'), options.packages);
   options.log(`fetching ${options.packages.join(', ')} (${files.length} packages with what they need)`);
@@ -46,6 +46,15 @@ export async function unpackPackages(options: UnpackOptions): Promise<readonly s
     });
   }
   return files;
+}
+
+/** Several parts are usually fetched one after the other; the list is as good for the second as for the first. */
+async function refreshLists(apt: (...args: string[]) => Command, options: UnpackOptions): Promise<void> {
+  const stamp = join(options.stateDirectory, 'lists-read');
+  if (existsSync(stamp) && Date.now() - (await stat(stamp)).mtimeMs < LISTS_MAX_AGE_MS) return;
+  options.log(`reading Debian ${options.release}'s package list`);
+  await runCommand(apt('update'), { timeoutMs: DOWNLOAD_TIMEOUT_MS });
+  await writeFile(stamp, '');
 }
 
 async function wantedArchives(
@@ -90,7 +99,10 @@ async function writeAptState(options: UnpackOptions): Promise<string> {
     'APT::Sandbox::User': 'root',
     'Acquire::Check-Valid-Until': 'false',
     'Acquire::Languages': 'none',
-    'Acquire::Retries': '3',
+    'Acquire::Retries': '2',
+    'Acquire::http::Timeout': '20',
+    // A list that could not be fetched is an error, not a warning.
+    'APT::Update::Error-Mode': 'any',
   };
   const configuration = join(directory, 'apt.conf');
   const lines = Object.entries(settings).map(([name, value]) => `${name} "${value}";\n`);
@@ -125,3 +137,5 @@ async function debianKeyring(): Promise<string> {
 }
 
 const DOWNLOAD_TIMEOUT_MS = 600_000;
+/** The mirror removes a package some days after a newer one came. */
+const LISTS_MAX_AGE_MS = 3_600_000;

@@ -53,10 +53,12 @@ export class Group {
   static async form(context: ServerContext, options: GroupOptions, prefix: string): Promise<Group> {
     const group = new Group(context, options, prefix);
     const size = options.size ?? 3;
+    context.log(`starting a group with ${size} member${size === 1 ? '' : 's'}`);
     group.#members = await Promise.all(Array.from({ length: size }, () => group.#createServer()));
     await Promise.all(group.#members.map((server) => group.#startConfigured(server)));
     await group.bootstrap();
     if (options.metadata !== undefined) await group.installMetadata(options.metadata);
+    context.log(`the group is up: ${group.#members.map((server) => server.address).join(', ')}`);
     return group;
   }
 

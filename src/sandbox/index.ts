@@ -94,8 +94,9 @@ export class Sandbox {
   /** Returns when all members are ONLINE. */
   async startGroup(options: GroupOptions = {}): Promise<Group> {
     this.#startedGroups += 1;
+    const prefix = `group-${this.#startedGroups}-member-`;
     const context = { mysql: await this.part('mysql'), run: this.#run, log: this.#log };
-    return Group.form(context, options, `group-${this.#startedGroups}-member-`);
+    return Group.form(context, options, prefix);
   }
 
   /** MySQL Router, bootstrapped against a group that was started with `metadata`. */

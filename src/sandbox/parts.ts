@@ -10,7 +10,7 @@ import { unpackPackages } from './apt.ts';
 import { cacheDirectory, underLock } from './cache.ts';
 import { readInterpreter, writeInterpreter } from './elf.ts';
 import { type Availability, messageOf, type SandboxLog, UnavailableError } from './outcome.ts';
-import { type Command, inheritedEnvironment } from './run-command.ts';
+import { type Command, inheritedEnvironment, runCommand } from './run-command.ts';
 
 type PartDefinition = {
   readonly packages: readonly string[];
@@ -59,7 +59,7 @@ export async function findPart(name: PartName, log: SandboxLog): Promise<Availab
   try {
     const { FAIRLEAD_MYSQLD: mysqld } = process.env;
     if (name === 'mysql' && mysqld !== undefined && mysqld !== '') {
-      return { kind: 'available', value: installedMysql(mysqld) };
+      return { kind: 'available', value: await installedMysql(mysqld) };
     }
     return { kind: 'available', value: await cachedPart(name, log) };
   } catch (error) {
@@ -189,14 +189,15 @@ function libraryPath(root: string, definition: PartDefinition): string {
 }
 
 /** A MySQL that is installed elsewhere; its client programs are taken from beside it, else from the PATH. */
-function installedMysql(mysqld: string): Part {
+async function installedMysql(mysqld: string): Promise<Part> {
   if (!existsSync(mysqld))
     throw new UnavailableError(`FAIRLEAD_MYSQLD names ${mysqld}, which does not exist`);
   const prefix = dirname(dirname(mysqld));
+  const { stdout } = await runCommand({ file: mysqld, args: ['--version'], env: inheritedEnvironment() });
   return {
     name: 'mysql',
     root: dirname(prefix),
-    version: mysqld,
+    version: stdout.trim(),
     command: (program, args) => {
       const beside = [join(prefix, 'bin', program), join(dirname(mysqld), program)].find((path) =>
         existsSync(path),
