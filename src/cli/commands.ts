@@ -5,6 +5,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { defaultAdminUrl, parseAdminUrl } from './admin-url.ts';
 import { addConfigFlags, sourcesOf } from './config-flags.ts';
+import type { DemoOptions } from './demo.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 import { programVersion } from './version.ts';
@@ -75,11 +76,16 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     'Start a real cluster on this machine with a router in front of it, to try things out.',
   )
     .addOption(new Option('--size <members>', 'members of the cluster').argParser(clusterSize).default(3))
-    .option('--keep', 'keep the data of the cluster for the next demo', false)
+    .option('--any-ports', 'take any free ports instead of 6446, 6447 and 8404', false)
+    .addOption(
+      new Option('--seconds <number>', 'end so long after it was ready')
+        .argParser(seconds)
+        .default(null, 'at Ctrl-C'),
+    )
     .addHelpText('after', DEMO_HELP)
-    .action(async (options: { readonly size: number; readonly keep: boolean }) => {
+    .action(async (options: DemoOptions) => {
       const { demo } = await import('./demo.ts');
-      exit(await demo({ size: options.size, keep: options.keep }));
+      exit(await demo(options, terminal));
     });
 
   return program;
@@ -102,6 +108,14 @@ function clusterSize(text: string): number {
   throw new InvalidArgumentError(`It has to be a whole number from 1 to ${MAX_GROUP_SIZE}.`);
 }
 
+function seconds(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= MAX_DEMO_SECONDS) return value;
+  throw new InvalidArgumentError(`It has to be a whole number from 1 to ${MAX_DEMO_SECONDS}.`);
+}
+
+/** A week. */
+const MAX_DEMO_SECONDS = 604_800;
 /** Group Replication has at most nine members. */
 const MAX_GROUP_SIZE = 9;
 
@@ -146,6 +160,11 @@ Examples:
 Exit codes: 0 ready, 1 nothing answers, 3 it answers and is not ready.`;
 
 const DEMO_HELP = `
+The members are real MySQL servers, fetched once from Debian's archive (about 100 MB) into the folder .cache; or, with
+FAIRLEAD_MYSQLD=/path/to/mysqld, those of this machine. Everything listens on loopback, and nothing stays afterwards.
+
 Examples:
   fairlead demo
-  fairlead demo --size 5`;
+  fairlead demo --size 5
+
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong command line.`;
