@@ -13,11 +13,12 @@ import { join } from 'node:path';
 import type { TrackerCapabilities } from '../../../protocol/command-tracker.ts';
 import { type Conversation, joinSegments, replay, type Segment, withoutBytes } from './conversation.ts';
 
-export function readRecordings(): readonly Conversation[] {
-  return readdirSync(DIRECTORY)
+/** All recordings of a folder; by default those of real sessions. */
+export function readRecordings(directory = RECORDED): readonly Conversation[] {
+  return readdirSync(directory)
     .filter((file) => file.endsWith('.txt'))
     .sort()
-    .map((file) => parseRecording(file, readFileSync(join(DIRECTORY, file), 'utf8')));
+    .map((file) => parseRecording(file, readFileSync(join(directory, file), 'utf8')));
 }
 
 /** Writes a conversation with what the tracker tells of it today; someone must have checked that. */
@@ -28,13 +29,23 @@ export function writeRecording(
   segments: readonly Segment[],
 ): void {
   const joined = joinSegments(segments);
+  const expected = withoutBytes(replay(agreed, joined));
+  writeFileSync(join(RECORDED, file), formatRecording({ name: origin, agreed, segments: joined, expected }));
+}
+
+export function formatRecording({ name, agreed, segments, expected }: Conversation): string {
+  const [shared, mariadb, status] = [
+    agreed.sharedCapabilities,
+    agreed.sharedMariadbCapabilities,
+    agreed.statusFlags,
+  ].map((flags) => flags.toString(16));
   const lines = [
-    `# ${origin}`,
-    `agreed shared=${agreed.sharedCapabilities.toString(16)} mariadb=${agreed.sharedMariadbCapabilities.toString(16)} status=${agreed.statusFlags.toString(16)}`,
-    ...joined.map(({ side, bytes }) => `${side === 'client' ? 'C' : 'S'} ${bytes.toString('hex')}`),
-    ...withoutBytes(replay(agreed, joined)).map((line) => `= ${line}`),
+    `# ${name}`,
+    `agreed shared=${shared} mariadb=${mariadb} status=${status}`,
+    ...segments.map(({ side, bytes }) => `${side === 'client' ? 'C' : 'S'} ${bytes.toString('hex')}`),
+    ...expected.map((line) => `= ${line}`),
   ];
-  writeFileSync(join(DIRECTORY, file), `${lines.join('\n')}\n`);
+  return `${lines.join('\n')}\n`;
 }
 
 export function parseRecording(name: string, content: string): Conversation {
@@ -62,4 +73,4 @@ function parseAgreed(line: string): TrackerCapabilities {
   };
 }
 
-const DIRECTORY = join(import.meta.dirname, 'recorded');
+const RECORDED = join(import.meta.dirname, 'recorded');

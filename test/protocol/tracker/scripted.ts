@@ -425,6 +425,15 @@ export const SCRIPTED: readonly Conversation[] = [
     ['begin QUERY', 'first QUERY', 'end QUERY results=2 rows=1 left=0', IDLE],
   ),
   says(
+    'LOAD DATA LOCAL INFILE of so many packets that sequence ids wrap',
+    MODERN,
+    times(300, '1,2\n')
+      .reduce((script, part) => script.client(part), query('LOAD DATA').server([0xfb, 0x66]))
+      .client('')
+      .server(ok()),
+    ['begin QUERY', 'first QUERY', 'end QUERY results=1 rows=0 left=0', IDLE],
+  ),
+  says(
     'LOAD DATA LOCAL INFILE refused before the file is sent; the client sends it all the same',
     MODERN,
     query('LOAD DATA')
@@ -802,6 +811,12 @@ export const SCRIPTED: readonly Conversation[] = [
     'opaque unasked-response',
     'opaque',
   ]),
+  says(
+    'rows with no command in flight',
+    MODERN,
+    query('SELECT 1').server([1], column('1'), textRow('1'), okEof(), textRow('2')),
+    ['begin QUERY', 'first QUERY', 'end QUERY results=1 rows=1 left=0', 'opaque unasked-response', 'opaque'],
+  ),
   says('an OK cut short', MODERN, query('X').server([0, 0, 0, 2]), [
     'begin QUERY',
     'first QUERY',
