@@ -1,0 +1,199 @@
+/** The router as its users run it: a process with flags, whose log, metrics and API are read as an operator reads them. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Test } from 'tap';
+import { z } from 'zod';
+import { ACCOUNTS, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
+import { type ParsedSample, parseExposition } from '../admin/exposition-parser.ts';
+
+export type RouterOptions = {
+  readonly seeds: readonly string[];
+  /** Password of the monitoring account; default the right one. */
+  readonly password?: string;
+  /** Further flags, such as `--quorum-loss=read`. */
+  readonly flags?: readonly string[];
+  /** Ports of the routes; default free ones. */
+  readonly ports?: { readonly rw: number; readonly ro: number };
+};
+
+const logLineSchema = z.looseObject({
+  level: z.string(),
+  time: z.string(),
+  event: z.string(),
+  msg: z.string(),
+  route: z.string().optional(),
+  port: z.number().optional(),
+});
+export type LogLine = z.output<typeof logLineSchema>;
+
+const topologySchema = z.object({
+  version: z.number(),
+  primary: z.string().nullable(),
+  mode: z.string(),
+  hasQuorum: z.boolean(),
+  alarms: z.array(z.string()),
+  members: z.array(
+    z.object({
+      address: z.string(),
+      id: z.string(),
+      role: z.string(),
+      state: z.string(),
+      acceptsWrites: z.boolean(),
+      acceptsReads: z.boolean(),
+      reason: z.string(),
+    }),
+  ),
+});
+export type TopologyAnswer = z.output<typeof topologySchema>;
+
+export type HttpAnswer = { readonly status: number; readonly body: string };
+
+export class RouterProcess {
+  readonly ports: { readonly rw: number; readonly ro: number };
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  readonly #output: string[];
+  readonly #log: LogLine[];
+  readonly #admin: string;
+
+  private constructor(child: ChildProcess, exited: Promise<unknown>, output: string[], log: LogLine[]) {
+    this.#child = child;
+    this.#exited = exited;
+    this.#output = output;
+    this.#log = log;
+    this.ports = { rw: portOf(log, 'rw'), ro: portOf(log, 'ro') };
+    this.#admin = `http://127.0.0.1:${this.events('admin_listening')[0]?.port}`;
+  }
+
+  /** Returns when it listens. It is killed at the end of `t`, and with the sandbox in any case. */
+  static async start(t: Test, sandbox: Sandbox, options: RouterOptions): Promise<RouterProcess> {
+    const { rw, ro } = options.ports ?? { rw: 0, ro: 0 };
+    const flags = [
+      `--cluster-seeds=${options.seeds.join(',')}`,
+      `--cluster-user=${ACCOUNTS.router.user}`,
+      `--route=name=rw,listen=127.0.0.1:${rw},role=primary`,
+      `--route=name=ro,listen=127.0.0.1:${ro},role=secondary`,
+      '--admin-listen=127.0.0.1:0',
+      '--drain-delay=0',
+      ...(options.flags ?? []),
+    ];
+    const child = spawn(process.execPath, [MAIN, 'run', ...flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: {
+        ...process.env,
+        FAIRLEAD_CLUSTER_PASSWORD: options.password ?? ACCOUNTS.router.password,
+        // By this the sandbox's watchdog knows what to end, should this process be killed.
+        FAIRLEAD_SANDBOX: sandbox.directory,
+      },
+    });
+    const exited = once(child, 'exit');
+    t.teardown(() => void child.kill('SIGKILL'));
+    const output: string[] = [];
+    const log: LogLine[] = [];
+    createInterface(child.stdout).on('line', (line) => {
+      output.push(line);
+      log.push(logLineSchema.parse(JSON.parse(line)));
+    });
+    createInterface(child.stderr).on('line', (line) => output.push(line));
+    const listens = waitFor({ what: 'the router to listen', timeoutMs: START_TIMEOUT_MS }, async () =>
+      log.some(({ event }) => event === 'admin_listening') ? true : undefined,
+    );
+    const ended = exited.then(() => {
+      throw new Error(`the router ended:\n${output.join('\n')}`);
+    });
+    await Promise.race([listens, ended]);
+    // From here on its end is asked for by `stop`, or seen by whoever asks it something.
+    ended.catch(() => undefined);
+    return new RouterProcess(child, exited, output, log);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Everything it has written to stdout and stderr. */
+  get output(): string {
+    return this.#output.join('\n');
+  }
+
+  /** Log lines of one kind, in order. */
+  events(kind: string): readonly LogLine[] {
+    return this.#log.filter(({ event }) => event === kind);
+  }
+
+  async get(path: string): Promise<HttpAnswer> {
+    const response = await fetch(`${this.#admin}${path}`, { signal: AbortSignal.timeout(HTTP_TIMEOUT_MS) });
+    return { status: response.status, body: await response.text() };
+  }
+
+  async topology(): Promise<TopologyAnswer> {
+    return topologySchema.parse(JSON.parse((await this.get('/api/v1/topology')).body));
+  }
+
+  /** Samples of one metric with these labels. */
+  async samples(
+    name: string,
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<readonly ParsedSample[]> {
+    const families = parseExposition((await this.get('/metrics')).body, 'prometheus');
+    return (families.get(name)?.samples ?? []).filter((sample) =>
+      Object.entries(labels).every(([label, value]) => sample.labels.get(label) === value),
+    );
+  }
+
+  /** The sum over all samples of one metric with these labels. */
+  async metric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number> {
+    return (await this.samples(name, labels)).reduce((sum, { value }) => sum + value, 0);
+  }
+
+  /** Returns when the topology is as wanted, with it. */
+  async untilTopology(
+    what: string,
+    isWanted: (topology: TopologyAnswer) => boolean,
+    timeoutMs = 20_000,
+  ): Promise<TopologyAnswer> {
+    let last: TopologyAnswer | undefined;
+    try {
+      return await waitFor({ what, timeoutMs, intervalMs: 10 }, async () => {
+        last = await this.topology();
+        return isWanted(last) ? last : undefined;
+      });
+    } catch (error) {
+      throw new Error(`no topology with ${what}; the last was ${JSON.stringify(last)}`, { cause: error });
+    }
+  }
+
+  /** Returns when writes have somewhere to go and `secondaries` members take reads. */
+  untilServing(secondaries: number): Promise<TopologyAnswer> {
+    return this.untilTopology(
+      `a primary and ${secondaries} secondaries`,
+      ({ primary, members }) =>
+        primary !== null &&
+        members.filter((member) => member.role === 'SECONDARY' && member.acceptsReads).length === secondaries,
+    );
+  }
+
+  /** As a supervisor does: SIGTERM. @returns its exit code */
+  async stop(): Promise<number | null> {
+    this.#child.kill('SIGTERM');
+    await this.#exited;
+    return this.#child.exitCode;
+  }
+}
+
+function portOf(log: readonly LogLine[], route: string): number {
+  const line = log.find((logged) => logged.event === 'route_listening' && logged.route === route);
+  if (line?.port === undefined) throw new Error(`route ${route} does not listen`);
+  return line.port;
+}
+
+const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
+const START_TIMEOUT_MS = 20_000;
+/** The promise of every admin endpoint is an answer within a second; a loaded test machine gets more. */
+const HTTP_TIMEOUT_MS = 5000;
