@@ -1,0 +1,52 @@
+/**
+ * Measures Fairlead beside its peers in one run on one machine: `npm run bench`. All proxies stand before the same
+ * cluster at the same time, and take turns in being used.
+ */
+import { resolve } from 'node:path';
+import { createSandbox } from '../src/sandbox/index.ts';
+import { startCluster } from './cluster.ts';
+import { describeMachine } from './machine.ts';
+import { type BenchOptions, parseOptions, USAGE } from './options.ts';
+import { type BenchResult, type WorkloadResult, writeResult } from './result.ts';
+import { runWorkload, startTargets } from './rounds.ts';
+import { renderTable } from './table.ts';
+
+const options = parseOptions(process.argv.slice(2));
+if (options === 'help') process.stdout.write(USAGE);
+else await bench(options);
+
+async function bench(options: BenchOptions): Promise<void> {
+  const sandbox = await createSandbox({ log: report });
+  try {
+    report('starting the cluster');
+    const machine = await describeMachine();
+    const profileDirectory = options.profileDirectory && resolve(options.profileDirectory);
+    const context = { sandbox, cluster: await startCluster(sandbox), profileDirectory };
+    report('starting the proxies');
+    const targets = await startTargets(context, options.targets);
+    const workloads: WorkloadResult[] = [];
+    for (const workload of options.workloads) {
+      workloads.push(await runWorkload(context, workload, targets, { ...options, onProgress: report }));
+      const result: BenchResult = {
+        date: new Date().toISOString(),
+        isQuick: options.isQuick,
+        secondsPerRound: options.seconds,
+        machine,
+        targets: options.targets.map(({ name, title }) => ({ name, title })),
+        workloads,
+      };
+      // After each workload: a run that is broken off leaves what it has.
+      await writeResult(options.resultPath, result);
+      if (workloads.length === options.workloads.length) process.stdout.write(`\n${renderTable(result)}\n`);
+    }
+    for (const started of targets) if (started.kind === 'started') await started.running.stop();
+    if (workloads.some(({ outcomes }) => outcomes.some(({ kind }) => kind === 'failed')))
+      process.exitCode = 1;
+  } finally {
+    await sandbox.close();
+  }
+}
+
+function report(what: string): void {
+  process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${what}\n`);
+}

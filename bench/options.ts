@@ -1,0 +1,74 @@
+/** `npm run bench -- …` */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { TARGETS, type TargetKind, VARIANTS } from './targets/index.ts';
+import { WORKLOADS } from './workloads/index.ts';
+import type { Workload } from './workloads/workload.ts';
+
+export type BenchOptions = {
+  readonly workloads: readonly Workload[];
+  readonly targets: readonly TargetKind[];
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly isQuick: boolean;
+  readonly resultPath: string;
+  readonly profileDirectory: string | undefined;
+};
+
+export const USAGE = `npm run bench -- [options]
+  --only a,b         these workloads: ${WORKLOADS.map(({ name }) => name).join(', ')}
+  --proxies a,b      these targets: ${[...TARGETS, ...VARIANTS].map(({ name }) => name).join(', ')}
+  --variants         Fairlead's variants too
+  --rounds n         rounds that count, default 5
+  --seconds n        length of a round, default 4
+  --quick            one short round of everything, to see that the bench works; its figures mean nothing
+  --output file      default bench/results/latest.json; with --quick bench/results/quick.json
+  --cpu-prof folder  have Fairlead leave a profile of each of its threads there
+`;
+
+/** @throws Error that says what is wrong */
+export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      only: { type: 'string' },
+      proxies: { type: 'string' },
+      variants: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      output: { type: 'string' },
+      'cpu-prof': { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return 'help';
+  const everyTarget = [...TARGETS, ...VARIANTS];
+  const usualTargets = values.variants ? everyTarget : TARGETS;
+  const resultName = values.quick ? 'quick.json' : 'latest.json';
+  return {
+    workloads: values.only === undefined ? WORKLOADS : pick('workload', values.only, WORKLOADS),
+    targets: values.proxies === undefined ? usualTargets : pick('target', values.proxies, everyTarget),
+    rounds: parseCount('rounds', values.rounds, values.quick ? 1 : 5),
+    seconds: parseCount('seconds', values.seconds, values.quick ? 1 : 4),
+    isQuick: values.quick,
+    resultPath: values.output ?? join(import.meta.dirname, 'results', resultName),
+    profileDirectory: values['cpu-prof'],
+  };
+}
+
+function pick<T extends { readonly name: string }>(what: string, text: string, from: readonly T[]): T[] {
+  return text.split(',').map((name) => {
+    const found = from.find((candidate) => candidate.name === name.trim());
+    if (found !== undefined) return found;
+    throw new Error(`no ${what} ${name}; there are ${from.map((candidate) => candidate.name).join(', ')}`);
+  });
+}
+
+function parseCount(name: string, text: string | undefined, otherwise: number): number {
+  if (text === undefined) return otherwise;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`--${name} ${text}: must be a whole number from 1`);
+  return value;
+}

@@ -1,0 +1,84 @@
+/** The result file: every round of every target under every piece of work, and what it was measured on. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+
+const measureSchema = z.strictObject({
+  name: z.string(),
+  /** With its unit. */
+  title: z.string(),
+  better: z.enum(['less', 'more']),
+});
+
+const outcomeSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('measured'),
+    target: z.string(),
+    /** One value for each round, in the order they were run. */
+    rounds: z.record(z.string(), z.array(z.number())),
+    medians: z.record(z.string(), z.number()),
+  }),
+  z.strictObject({ kind: z.literal('unavailable'), target: z.string(), reason: z.string() }),
+  z.strictObject({ kind: z.literal('failed'), target: z.string(), reason: z.string() }),
+]);
+
+const workloadSchema = z.strictObject({
+  name: z.string(),
+  title: z.string(),
+  measures: z.array(measureSchema),
+  outcomes: z.array(outcomeSchema),
+});
+
+const machineSchema = z.strictObject({
+  cpu: z.string(),
+  cores: z.number(),
+  memoryGib: z.number(),
+  kernel: z.string(),
+  /** Of the other jobs and ours, at the start. */
+  loadAverage: z.number(),
+  /** Program → version; without those that could not be had. */
+  versions: z.record(z.string(), z.string()),
+});
+
+const resultSchema = z.strictObject({
+  /** ISO 8601. */
+  date: z.string(),
+  isQuick: z.boolean(),
+  secondsPerRound: z.number(),
+  machine: machineSchema,
+  targets: z.array(z.strictObject({ name: z.string(), title: z.string() })),
+  workloads: z.array(workloadSchema),
+});
+
+export type BenchResult = z.infer<typeof resultSchema>;
+export type WorkloadResult = z.infer<typeof workloadSchema>;
+export type Outcome = z.infer<typeof outcomeSchema>;
+export type Machine = z.infer<typeof machineSchema>;
+
+/** @throws when the file is missing or not one of ours */
+export async function readResult(path: string): Promise<BenchResult> {
+  return parseResult(JSON.parse(await readFile(path, 'utf8')));
+}
+
+export function parseResult(json: unknown): BenchResult {
+  return resultSchema.parse(json);
+}
+
+export async function writeResult(path: string, result: BenchResult): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, `${JSON.stringify(roundFigures(result), null, 2)}\n`);
+}
+
+/** A target's median, or `undefined` where it was not measured. */
+export function medianOf(workload: WorkloadResult, target: string, measure: string): number | undefined {
+  const outcome = workload.outcomes.find((candidate) => candidate.target === target);
+  return outcome?.kind === 'measured' ? outcome.medians[measure] : undefined;
+}
+
+/** No figure here is good to more than five digits. */
+function roundFigures(value: unknown): unknown {
+  if (typeof value === 'number') return Number(value.toPrecision(5));
+  if (Array.isArray(value)) return value.map(roundFigures);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, roundFigures(item)]));
+}

@@ -1,0 +1,61 @@
+/** Runs bench/load: clients that cost so little that the proxy is what is measured. */
+import { ACCOUNTS } from '../../src/sandbox/index.ts';
+import { type Command, inheritedEnvironment, runCommand } from '../../src/sandbox/run-command.ts';
+import type { Target } from '../bench.ts';
+import { buildProgram } from '../c-program.ts';
+import type { LoadResult } from './workload.ts';
+
+export type LoadMode = 'connect' | 'query' | 'upload' | 'idle';
+
+export type LoadOutput = LoadResult & {
+  readonly bytes: number;
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly p999Us: number;
+};
+
+export type LoadOptions = {
+  readonly mode: Exclude<LoadMode, 'idle'>;
+  readonly clients: number;
+  readonly seconds: number;
+  readonly sql: string;
+  /** For uploads. */
+  readonly bytes?: number;
+};
+
+export async function runLoad(target: Target, options: LoadOptions): Promise<LoadOutput> {
+  const { mode, clients, seconds, sql, bytes } = options;
+  const args = [clients, seconds, sql, ...(bytes === undefined ? [] : [bytes])];
+  const command = await loadCommand(mode, target, args.map(String));
+  const { stdout } = await runCommand(command, { timeoutMs: (seconds + 120) * 1000 });
+  return parseLoadOutput(stdout);
+}
+
+export async function loadCommand(mode: LoadMode, target: Target, args: readonly string[]): Promise<Command> {
+  const { user, password } = ACCOUNTS.app;
+  return {
+    file: await buildProgram('load'),
+    args: [mode, String(target.port), ...args],
+    env: inheritedEnvironment({ LOAD_USER: user, LOAD_PASSWORD: password, LOAD_SCHEMA: 'sbtest' }),
+  };
+}
+
+/** @throws TypeError when the last line is not what bench/load prints */
+export function parseLoadOutput(stdout: string): LoadOutput {
+  const parsed: unknown = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
+  if (typeof parsed !== 'object' || parsed === null) throw new TypeError(`no result: ${stdout}`);
+  const figures = new Map<string, unknown>(Object.entries(parsed));
+  const figure = (name: string): number => {
+    const value = figures.get(name);
+    if (typeof value !== 'number') throw new TypeError(`no figure ${name}: ${stdout}`);
+    return value;
+  };
+  return {
+    operations: figure('operations'),
+    seconds: figure('seconds'),
+    bytes: figure('bytes'),
+    p50Us: figure('p50Us'),
+    p99Us: figure('p99Us'),
+    p999Us: figure('p999Us'),
+  };
+}
