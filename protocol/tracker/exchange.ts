@@ -4,8 +4,8 @@
  * It is told of each packet once, when its head is there (header and at most HEAD_BYTES of payload, read in place),
  * and once more when it has passed.
  *
- * What follows what is written in MySQL's source documentation under "Command Phase" and was checked against
- * mysqld 9.7; the answer of each command starts in the phase `firstPhase` names.
+ * What follows what is written in MySQL's source documentation under "Command Phase", and was checked against
+ * mysqld 9.7 and MariaDB 10.11; the answer to each command starts in the phase `firstPhase` names.
  */
 import {
   COM_CHANGE_USER,
