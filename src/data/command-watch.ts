@@ -20,14 +20,7 @@ export class CommandWatch {
     onOpaque: (reason: string) => void,
   ) {
     this.#meter = new CommandMeter(context, route, member, onOpaque);
-    this.#tracker = new CommandTracker(
-      {
-        sharedCapabilities: agreed.sharedCapabilities,
-        sharedMariadbCapabilities: agreed.sharedMariadbCapabilities,
-        serverStatus: agreed.statusFlags,
-      },
-      this.#meter,
-    );
+    this.#tracker = new CommandTracker(agreed, this.#meter);
     if (!this.#tracker.isOpaque) this.#meter.watch(this.#tracker.facts);
   }
 

@@ -59,12 +59,11 @@ export class ConnectionPhaseRelay {
     const chunk = buffer.subarray(0, length);
     const { events, consumedBytes, next } = this.#phase.feedServer(chunk);
     this.#client.write(chunk, 0, consumedBytes);
-    if (next === 'done') return this.#finish(events, chunk.subarray(consumedBytes), this.#clientRest);
-    if (this.#clientRest.length === 0) return;
     const held = this.#clientRest;
     this.#clientRest = EMPTY;
-    this.#client.resume();
-    this.fromClient(held, held.length);
+    if (held.length > 0) this.#client.resume();
+    if (next === 'done') return this.#finish(events, chunk.subarray(consumedBytes), held);
+    if (held.length > 0) this.fromClient(held, held.length);
   }
 
   /** @throws ProtocolError when the client breaks the protocol; nothing of what broke it has been forwarded */

@@ -54,7 +54,11 @@ export class Connection {
       socket.on('data', (chunk: Buffer) => this.#sink.onBytes(this.side, chunk, chunk.length));
       socket.on('drain', () => this.#sink.onDrain(this.side));
     }
-    socket.on('end', () => this.#sink.onEnd(this.side));
+    socket.on('end', () => {
+      // After a failed write this is no half-close: the peer is gone, and said so to the write.
+      if (this.#error === null) this.#sink.onEnd(this.side);
+      else socket.destroy();
+    });
     socket.on('error', (error) => {
       this.#error = error;
     });
@@ -179,7 +183,8 @@ export class Connection {
       if (error.code === 'EAGAIN') return 0;
       this.#error = error;
       this.#isWritable = false;
-      this.#socket.resume();
+      if (this.#socket.readableEnded) this.#socket.destroy();
+      else this.#socket.resume();
       return 0;
     }
   }

@@ -3,6 +3,7 @@
  * joins it to the main thread.
  */
 import type { Socket } from 'node:net';
+import { createFailedMembers } from '../../routing/failed-members.ts';
 import { createQuarantine, type Quarantine } from '../../routing/quarantine.ts';
 import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
 import { add, routeOffset, sharedHeader, THREAD, threadCells } from '../shared/counters.ts';
@@ -24,7 +25,7 @@ import { createHoldQueue } from './hold.ts';
 import { CAN_SHARE_PORTS, createListener, type Listener } from './listener.ts';
 import { Readmission } from './readmission.ts';
 import { Session } from './session.ts';
-import { createMemberDirectory, type RouteState, type ThreadContext } from './thread-context.ts';
+import type { RouteState, ThreadContext } from './thread-context.ts';
 import { chooseTransport } from './transport-self-test.ts';
 
 type Post = (message: FromDataThread) => void;
@@ -46,6 +47,7 @@ export class DataThread implements ThreadContext {
   readonly cells: Float64Array;
   readonly header: Int32Array;
   readonly quarantine: Quarantine;
+  readonly failedMembers = createFailedMembers();
   readonly admission: Admission;
   readonly readmission = new Readmission(this);
   readonly sessions = new Set<Session>();
@@ -160,8 +162,8 @@ export class DataThread implements ThreadContext {
   #adopt(topology: Topology): void {
     this.#topology = topology;
     this.readmission.onTopology(topology);
-    const members = createMemberDirectory(topology);
-    for (const session of this.sessions) session.onTopology(members);
+    this.failedMembers.reset(topology);
+    for (const session of this.sessions) session.onTopology(topology);
     this.holdQueue.wakeAll();
   }
 

@@ -33,41 +33,41 @@ export function abandonHandshake(server: Connection): void {
 /** Waits for the server to close, or to say anything at all, but not for long. */
 function leaver(server: Connection): ConnectionSink {
   const deadline = setTimeout(() => server.destroy(), DEADLINE_MS);
-  const leave = () => {
+  const close = () => {
     clearTimeout(deadline);
     server.destroy();
   };
   // What a server says now is its ERR, or nothing anybody waits for.
-  return { onBytes: leave, onEnd: leave, onDrain: () => undefined, onClose: leave };
+  return { onBytes: close, onEnd: close, onDrain: () => undefined, onClose: close };
 }
 
 /**
- * Sends FIN behind what the client has still to get, and closes when it has closed.
+ * Sends FIN behind what the peer has still to get, and closes when it has closed.
  *
  * What it sends meanwhile is read and dropped: unread bytes would make the kernel send RST at close, which may overtake
- * what the client has not read yet. A client that takes nothing for a minute is given up.
+ * what the peer has not read yet. A peer that takes nothing for a minute is given up.
  */
-export function leaveClient(client: Connection): void {
-  let queuedBefore = client.queuedBytes;
+export function leave(peer: Connection): void {
+  let queuedBefore = peer.queuedBytes;
   let patience = QUEUE_PATIENCE_TICKS;
-  const leave = () => {
+  const close = () => {
     clearInterval(watch);
-    client.destroy();
+    peer.destroy();
   };
   const watch = setInterval(() => {
-    const queued = client.queuedBytes;
+    const queued = peer.queuedBytes;
     patience = queued > 0 && queued === queuedBefore ? patience - 1 : QUEUE_PATIENCE_TICKS;
     queuedBefore = queued;
-    if (queued === 0 || patience === 0) leave();
+    if (queued === 0 || patience === 0) close();
   }, DEADLINE_MS);
-  client.attach({
+  peer.attach({
     onBytes: () => undefined,
     onEnd: () => undefined,
     onDrain: () => undefined,
-    onClose: leave,
+    onClose: close,
   });
-  client.end();
-  client.resume();
+  peer.end();
+  peer.resume();
 }
 
 const QUIT = encodePacket(Buffer.from([COM_QUIT]), 0);

@@ -84,8 +84,9 @@ export class Placement implements HeldSession {
   #tryCandidates(): void {
     const { bound } = this.#route;
     const position = Atomics.add(this.#context.header, HEADER.roundRobinPosition + bound.index, 1);
-    const isQuarantined = (member: Member) => this.#context.quarantine.isQuarantined(member);
-    this.#untried = candidates(this.#context.topology(), bound, position, isQuarantined);
+    const { quarantine, failedMembers } = this.#context;
+    const topology = this.#context.topology();
+    this.#untried = candidates(topology, bound, position, quarantine.isQuarantined, failedMembers.hasFailed);
     this.#serverError = null;
     this.#dialNext();
   }
@@ -250,6 +251,7 @@ export class Placement implements HeldSession {
 
   #reportFailure(member: Member, why: string): void {
     this.#lastFailure = `${member.address}: ${why}`;
+    this.#context.failedMembers.reportFailure(member);
     this.#context.readmission.failed(member, why);
   }
 

@@ -11,18 +11,19 @@ import type { ConnectionFacts } from '../../protocol/connection-events.ts';
 import { encodeErrBeforeHandshake } from '../../protocol/err-packet.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
-import type { Member } from '../../routing/topology.ts';
+import { sessionFate } from '../../routing/session-fate.ts';
+import type { Member, Topology } from '../../routing/topology.ts';
 import { add, type EndReason, THREAD } from '../shared/counters.ts';
 import type { SessionFacts } from '../shared/messages.ts';
 import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
 import { Connection, type ConnectionSink, type Side } from './connection.ts';
 import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
-import { abandonHandshake, leaveClient, quit } from './farewell.ts';
+import { abandonHandshake, leave, quit } from './farewell.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
 import { endReasonFor, errFor, type Refusal, refusalFor } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
-import type { MemberDirectory, RouteState, ThreadContext } from './thread-context.ts';
+import type { RouteState, ThreadContext } from './thread-context.ts';
 
 type Phase = 'placing' | 'connection' | 'command' | 'opaque' | 'closed';
 
@@ -54,7 +55,8 @@ export class Session implements ConnectionSink {
   /** Bytes have come since the last look. */
   #hasMoved = true;
   #idleSinceMs = performance.now();
-  #hasClientEnded = false;
+  /** Who has sent FIN, in that order. */
+  readonly #ended: Side[] = [];
   #isAdmitted = false;
 
   constructor(context: ThreadContext, route: RouteState, id: number, accepted: Socket) {
@@ -91,15 +93,23 @@ export class Session implements ConnectionSink {
     }
   }
 
+  /** A half-close is passed on: what the other side still has to say comes through. */
   onEnd(side: Side): void {
-    if (side === 'server') return this.#serverClosed(null);
-    this.#hasClientEnded = true;
-    if (this.#phase === 'command' || this.#phase === 'opaque') this.#server?.end();
-    else this.#finish('client_closed');
+    if (!this.#isRelaying) {
+      if (side === 'client') this.#finish('client_closed');
+      else this.#serverClosed(null);
+      return;
+    }
+    this.#ended.push(side);
+    if (this.#commands?.hasQuit && side === 'server') return this.#endBoth();
+    if (this.#ended[0] === 'server') this.#signalServerClosed();
+    if (this.#ended.length === 2) return this.#endBoth();
+    if (side === 'client') this.#server?.end();
+    else this.#client.end();
   }
 
   onDrain(side: Side): void {
-    if (this.#phase !== 'command' && this.#phase !== 'opaque') return;
+    if (!this.#isRelaying) return;
     if (side === 'client') this.#server?.resume();
     else this.#client.resume();
   }
@@ -111,11 +121,11 @@ export class Session implements ConnectionSink {
   }
 
   /** What the new topology says of the session's member. */
-  onTopology(members: MemberDirectory): void {
-    const before = this.#member;
-    if (before === null) return;
-    const now = members.find(before);
-    const fate = now === null ? 'cut' : this.#isOnPrimaryRoute ? now.primarySessions : now.secondarySessions;
+  onTopology(topology: Topology): void {
+    const member = this.#member;
+    if (member === null) return;
+    const { id: memberId, address, role } = member;
+    const fate = sessionFate(topology, { memberId, address, role }, this.#route.bound.role);
     if (fate === 'cut') return this.cut('member_gone');
     if (fate === 'drain')
       return this.endAtBoundary(this.#isOnPrimaryRoute ? 'member_demoted' : 'member_promoted');
@@ -150,9 +160,12 @@ export class Session implements ConnectionSink {
       this.#idleSinceMs = nowMs;
       return;
     }
+    // A server that has closed reads no more, and many clients do not notice before their next command.
+    if (this.#ended[0] === 'server' && this.#server?.queuedBytes === 0)
+      return this.#endClient('server_closed');
     if (idleTimeoutMs === 0 || nowMs - this.#idleSinceMs < idleTimeoutMs) return;
-    const isRelaying = this.#phase === 'command' || this.#phase === 'opaque';
-    if (isRelaying && (this.#commands === null || this.#commands.isIdle)) this.#endOrderly('idle_timeout');
+    if (this.#isRelaying && (this.#commands === null || this.#commands.isIdle))
+      this.#endOrderly('idle_timeout');
   }
 
   facts(): SessionFacts {
@@ -177,6 +190,10 @@ export class Session implements ConnectionSink {
     if (this.#phase === 'placing') return this.#placement?.isHeld ? 'held' : 'dialling';
     if (this.#phase !== 'command') return this.#phase;
     return this.#commands?.isIdle ? 'idle' : 'busy';
+  }
+
+  get #isRelaying(): boolean {
+    return this.#phase === 'command' || this.#phase === 'opaque';
   }
 
   get #isOnPrimaryRoute(): boolean {
@@ -324,10 +341,22 @@ export class Session implements ConnectionSink {
     if (this.#phase === 'connection') {
       return this.#refuse({ reason: 'server_lost', detail: 'the server closed during authentication' });
     }
-    const isExpected = this.#hasClientEnded || this.#commands?.hasQuit === true;
-    if (!isExpected && this.#member !== null) this.#context.signal('server-closed', this.#member);
-    if (isExpected) this.#endClient(this.#commands?.hasQuit ? 'client_quit' : 'client_closed');
-    else this.#endClient(error === null ? 'server_closed' : 'server_error');
+    if (this.#ended.length > 0 || this.#commands?.hasQuit) return this.#endBoth();
+    this.#signalServerClosed();
+    this.#endClient(error === null ? 'server_closed' : 'server_error');
+  }
+
+  #signalServerClosed(): void {
+    if (this.#member !== null) this.#context.signal('server-closed', this.#member);
+  }
+
+  /** Both sides are done; what each has still to get reaches it. */
+  #endBoth(): void {
+    const server = this.#server;
+    this.#server = null;
+    if (server !== null) leave(server);
+    if (this.#commands?.hasQuit) return this.#endClient('client_quit');
+    this.#endClient(this.#ended[0] === 'server' ? 'server_closed' : 'client_closed');
   }
 
   /** Nothing is under way: the server is told with COM_QUIT, the client with FIN. */
@@ -364,7 +393,7 @@ export class Session implements ConnectionSink {
   #endClient(reason: EndReason): void {
     if (this.#phase === 'closed') return;
     this.#close(reason);
-    leaveClient(this.#client);
+    leave(this.#client);
   }
 
   /** Ends the session of a client that is gone. */

@@ -2,6 +2,8 @@
  * What the sessions of one data thread share: settings, the topology of the moment, counters, and the ways to speak to
  * the main thread. Owned by DataThread; everybody else reads it.
  */
+
+import type { FailedMembers } from '../../routing/failed-members.ts';
 import type { Quarantine } from '../../routing/quarantine.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
@@ -21,6 +23,8 @@ export type ThreadContext = {
   /** What all threads share; changed with Atomics only. */
   readonly header: Int32Array;
   readonly quarantine: Quarantine;
+  /** For routes of strategy `next-available`. */
+  readonly failedMembers: FailedMembers;
   readonly readmission: Readmission;
   readonly admission: Admission;
   readonly holdQueue: HoldQueue;
@@ -38,18 +42,3 @@ export type RouteState = {
   /** Where the route's counters begin. */
   readonly offset: number;
 };
-
-/** The members of one topology, to be found by who they are. */
-export type MemberDirectory = {
-  /** The same server in this topology, or null when it is not in it any more. */
-  find(member: Member): Member | null;
-};
-
-/** A member is itself by its `server_uuid`; while that was not known, by its address. */
-export function createMemberDirectory(topology: Topology): MemberDirectory {
-  const byId = new Map(topology.members.map((member) => [member.id, member]));
-  const byAddress = new Map(topology.members.map((member) => [member.address, member]));
-  return {
-    find: (member) => (member.id === '' ? byAddress.get(member.address) : byId.get(member.id)) ?? null,
-  };
-}
