@@ -272,11 +272,17 @@ export class MemberWatch {
     const isFirst = wasOpen && this.#failure === null;
     const waitMs = isFirst
       ? this.#lastStepAtMs + REOPEN_GAP_MS - this.#options.now()
-      : this.#backoff.nextMs();
+      : this.#retryMs(failure);
     this.#schedule(failure.kind === 'access-denied' ? Math.max(waitMs, ACCESS_DENIED_WAIT_MS) : waitMs);
     if (failure.kind === 'refused' || failure.kind === 'timeout') this.#names.recheck();
     // The deadline has told that already.
     if (failure.kind !== 'timeout' || this.#failure?.kind !== 'timeout') this.#fail(failure);
+  }
+
+  /** To be refused costs nobody anything, and a server that starts should be seen as soon as it listens. */
+  #retryMs(failure: ControlFailure): number {
+    if (failure.kind === 'refused') return withJitter(this.#settings.intervalMs, this.#options.random);
+    return this.#backoff.nextMs();
   }
 
   #fail(failure: ControlFailure): void {
