@@ -194,7 +194,7 @@ class Router {
       isDraining: () => this.#isDraining,
       listSessions: (limit) => this.#dataPlane.listSessions(limit),
       limits: () => ({
-        maxConnections: this.#config.limits.maxConnections,
+        maxConnections: this.#dataPlane.maxConnections(),
         maxConnectionsPerClient: this.#config.limits.maxConnectionsPerClient,
         maxHeldSessions: this.#config.hold.maxSessions,
       }),

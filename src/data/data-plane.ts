@@ -16,6 +16,7 @@ import type {
 } from '../shared/messages.ts';
 import type { Signal } from '../shared/signals.ts';
 import { isErrno } from './connection.ts';
+import { sessionsWithinDescriptors } from './descriptors.ts';
 import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
 
@@ -56,7 +57,7 @@ export class DataPlane {
   private constructor(options: DataPlaneOptions) {
     this.#events = options.events;
     this.#onSignal = options.onSignal;
-    this.#config = dataConfigOf(options.config);
+    this.#config = this.#dataConfig(options.config);
     this.threads = CAN_SHARE_PORTS ? options.config.threads : 1;
     this.counters = createCounterMemory(this.threads);
     this.#routes = new RouteTable(options.config.routes);
@@ -90,6 +91,11 @@ export class DataPlane {
     return this.#workers.filter((worker) => worker !== null).length;
   }
 
+  /** Sessions that may be open at once: as configured, or fewer when there are not the descriptors for them; 0 for no limit. */
+  maxConnections(): number {
+    return this.#config.limits.maxConnections;
+  }
+
   publish(topology: Topology): void {
     // Counters of a member that left must not go on under the name of the one that got its slot.
     const before = new Map(this.#topology.members.map(({ slot, address }) => [slot, address]));
@@ -107,7 +113,7 @@ export class DataPlane {
    */
   async reload(config: Config): Promise<void> {
     await this.#tryListens(config.routes);
-    this.#config = dataConfigOf(config);
+    this.#config = this.#dataConfig(config);
     this.#routes.replace(config.routes, this.threadsAlive());
     this.#post({ kind: 'reload', config: this.#config, routes: this.#routes.bound() });
     await this.#routes.settled();
@@ -243,6 +249,26 @@ export class DataPlane {
     if (this.#draining.left.size === 0) this.#draining.resolve();
   }
 
+  #dataConfig(config: Config): DataConfig {
+    const { dial, hold, drain, limits, quarantine, relay, closeRoOnPromotion, log } = config;
+    const affordable = sessionsWithinDescriptors() ?? Number.POSITIVE_INFINITY;
+    const wanted = limits.maxConnections === 0 ? Number.POSITIVE_INFINITY : limits.maxConnections;
+    if (affordable < limits.maxConnections) {
+      this.#events.record(
+        'warn',
+        'descriptors_limit',
+        'limits.maxConnections is more than the open files allow',
+        {
+          max_connections: limits.maxConnections,
+          sessions: affordable,
+        },
+      );
+    }
+    const maxConnections = Math.min(affordable, wanted);
+    const effective = { ...limits, maxConnections: Number.isFinite(maxConnections) ? maxConnections : 0 };
+    return { dial, hold, drain, limits: effective, quarantine, relay, closeRoOnPromotion, log };
+  }
+
   #post(message: ToDataThread): void {
     for (const worker of this.#workers) worker?.postMessage(message);
   }
@@ -251,11 +277,6 @@ export class DataPlane {
 type SessionRequest = (sessions: readonly SessionFacts[]) => void;
 
 export type { BoundRoute, RouteStatus };
-
-function dataConfigOf(config: Config): DataConfig {
-  const { dial, hold, drain, limits, quarantine, relay, closeRoOnPromotion, log } = config;
-  return { dial, hold, drain, limits, quarantine, relay, closeRoOnPromotion, log };
-}
 
 /** The file of a data thread, with the ending that this file has: `.ts` in a checkout, `.js` when built. */
 const THREAD_FILE = new URL(import.meta.url.replace(/data-plane(\.[jt]s)$/, 'thread$1'));
