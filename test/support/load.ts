@@ -55,36 +55,30 @@ export class Visitors {
   }
 }
 
-export type WriteError = {
-  readonly writer: number;
+export type ClientError = {
+  readonly client: number;
   readonly atMs: number;
-  readonly during: 'connect' | 'write';
+  readonly during: 'connect' | 'work';
   readonly error: string;
 };
 
-export type WrittenRow = { readonly id: number; readonly atMs: number };
-
 /**
- * Writers that keep their session, insert one row after the other into `app.writes`, and connect anew after an error.
- * They are pessimists: a session that was closed between two writes is an error to them all the same.
+ * Clients that keep their session, do the same piece of work on it again and again, and connect anew after an error.
+ * They are pessimists: a session that was closed between two pieces of work is an error to them all the same.
  */
-export class Writers {
-  readonly acknowledged: WrittenRow[] = [];
-  readonly errors: WriteError[] = [];
+export class SteadyClients {
+  readonly errors: ClientError[] = [];
   readonly count: number;
   readonly #port: number;
+  readonly #work: (connection: Connection, client: number) => Promise<void>;
   readonly #loops: readonly Promise<void>[];
   #isStopping = false;
 
-  private constructor(port: number, count: number) {
+  constructor(port: number, count: number, work: (connection: Connection, client: number) => Promise<void>) {
     this.#port = port;
     this.count = count;
-    this.#loops = Array.from({ length: count }, (_, writer) => this.#run(writer));
-  }
-
-  /** Starts `count` of them; `app.writes` must be there, see {@link CREATE_WRITES}. */
-  static start(port: number, count: number): Writers {
-    return new Writers(port, count);
+    this.#work = work;
+    this.#loops = Array.from({ length: count }, (_, client) => this.#run(client));
   }
 
   async stop(): Promise<void> {
@@ -92,32 +86,27 @@ export class Writers {
     await Promise.all(this.#loops);
   }
 
-  /** The longest time between two acknowledged writes since `sinceMs`, whoever wrote. */
-  longestGapMs(sinceMs: number): number {
-    const times = [sinceMs, ...this.acknowledged.map(({ atMs }) => atMs).filter((atMs) => atMs >= sinceMs)];
-    return Math.max(0, ...times.map((atMs, index) => atMs - (times[index - 1] ?? atMs)));
+  get errorNames(): readonly string[] {
+    return this.errors.map(({ error }) => error);
   }
 
-  /** Of the writer that had most. */
+  /** Errors of the client that had most. */
   get mostErrorsOfOne(): number {
-    const counts = Array.from({ length: this.count }, (_, writer) => writer).map(
-      (writer) => this.errors.filter((error) => error.writer === writer).length,
+    const counts = Array.from({ length: this.count }, (_, client) =>
+      this.errors.reduce((sum, error) => sum + (error.client === client ? 1 : 0), 0),
     );
     return Math.max(0, ...counts);
   }
 
-  async #run(writer: number): Promise<void> {
+  async #run(client: number): Promise<void> {
     let connection: Connection | null = null;
-    for (let written = 1; !this.#isStopping; written += 1) {
-      const id = writer * IDS_OF_ONE + written;
-      const during = connection === null ? 'connect' : 'write';
+    while (!this.#isStopping) {
+      const during = connection === null ? 'connect' : 'work';
       try {
-        connection ??= await connectToWrite(this.#port);
-        if (during === 'connect') continue;
-        await connection.query('INSERT INTO app.writes VALUES (?)', [id]);
-        this.acknowledged.push({ id, atMs: performance.now() });
+        if (connection === null) connection = await connectToStay(this.#port);
+        else await this.#work(connection, client);
       } catch (error) {
-        this.errors.push({ writer, atMs: performance.now(), during, error: errorName(error) });
+        this.errors.push({ client, atMs: performance.now(), during, error: errorName(error) });
         connection?.destroy();
         connection = null;
       }
@@ -127,9 +116,43 @@ export class Writers {
   }
 }
 
-async function connectToWrite(port: number): Promise<Connection> {
+export type WrittenRow = { readonly id: number; readonly atMs: number };
+
+/** Insert one row after the other into `app.writes`, which must be there: see {@link CREATE_WRITES}. */
+export class Writers {
+  /** Rows whose insert the server has confirmed. */
+  readonly acknowledged: WrittenRow[] = [];
+  readonly clients: SteadyClients;
+  /** No id is used twice: the outcome of a write that failed is not known. */
+  #nextId = Date.now() * 1000;
+
+  private constructor(port: number, count: number) {
+    this.clients = new SteadyClients(port, count, async (connection) => {
+      const id = this.#nextId;
+      this.#nextId += 1;
+      await connection.query('INSERT INTO app.writes VALUES (?)', [id]);
+      this.acknowledged.push({ id, atMs: performance.now() });
+    });
+  }
+
+  static start(port: number, count: number): Writers {
+    return new Writers(port, count);
+  }
+
+  stop(): Promise<void> {
+    return this.clients.stop();
+  }
+
+  /** The longest time between two acknowledged writes since `sinceMs`, whoever wrote. */
+  longestGapMs(sinceMs: number): number {
+    const times = [sinceMs, ...this.acknowledged.map(({ atMs }) => atMs).filter((atMs) => atMs >= sinceMs)];
+    return Math.max(0, ...times.map((atMs, index) => atMs - (times[index - 1] ?? atMs)));
+  }
+}
+
+async function connectToStay(port: number): Promise<Connection> {
   const connection = await connectTo(port);
-  // The next write finds out.
+  // The next piece of work finds out.
   connection.on('error', () => undefined);
   return connection;
 }
@@ -157,6 +180,5 @@ export function percentile(values: readonly number[], share: number): number {
 }
 
 export const CREATE_WRITES = 'CREATE TABLE app.writes (id BIGINT PRIMARY KEY)';
-const IDS_OF_ONE = 1_000_000;
 /** Two cores carry three servers, the router and these. */
 const PAUSE_MS = 5;
