@@ -5,17 +5,23 @@
 import { resolve } from 'node:path';
 import { createSandbox } from '../src/sandbox/index.ts';
 import { startCluster } from './cluster.ts';
+import { raiseDescriptorLimit } from './descriptors.ts';
 import { describeMachine } from './machine.ts';
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
 import { type BenchResult, type WorkloadResult, writeResult } from './result.ts';
 import { runWorkload, startTargets } from './rounds.ts';
 import { renderTable } from './table.ts';
 
+/** 10,000 sessions, two for each in the proxy, and then some. */
+const DESCRIPTORS = 24_000;
+
 const options = parseOptions(process.argv.slice(2));
 if (options === 'help') process.stdout.write(USAGE);
 else await bench(options);
 
 async function bench(options: BenchOptions): Promise<void> {
+  const limited = raiseDescriptorLimit(DESCRIPTORS);
+  if (limited !== undefined) report(limited);
   const sandbox = await createSandbox({ log: report });
   try {
     report('starting the cluster');

@@ -22,7 +22,7 @@ export const USAGE = `npm run bench -- [options]
   --rounds n         rounds that count, default 5
   --seconds n        length of a round, default 4
   --quick            one short round of everything, to see that the bench works; its figures mean nothing
-  --output file      default bench/results/latest.json; with --quick bench/results/quick.json
+  --output file      default bench/results/latest.json; with --quick .cache/bench/quick.json
   --cpu-prof folder  have Fairlead leave a profile of each of its threads there
 `;
 
@@ -45,14 +45,14 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
   if (values.help) return 'help';
   const everyTarget = [...TARGETS, ...VARIANTS];
   const usualTargets = values.variants ? everyTarget : TARGETS;
-  const resultName = values.quick ? 'quick.json' : 'latest.json';
+
   return {
     workloads: values.only === undefined ? WORKLOADS : pick('workload', values.only, WORKLOADS),
     targets: values.proxies === undefined ? usualTargets : pick('target', values.proxies, everyTarget),
     rounds: parseCount('rounds', values.rounds, values.quick ? 1 : 5),
     seconds: parseCount('seconds', values.seconds, values.quick ? 1 : 4),
     isQuick: values.quick,
-    resultPath: values.output ?? join(import.meta.dirname, 'results', resultName),
+    resultPath: values.output ?? (values.quick ? QUICK_RESULT : LATEST_RESULT),
     profileDirectory: values['cpu-prof'],
   };
 }
@@ -72,3 +72,7 @@ function parseCount(name: string, text: string | undefined, otherwise: number): 
     throw new Error(`--${name} ${text}: must be a whole number from 1`);
   return value;
 }
+
+export const LATEST_RESULT = join(import.meta.dirname, 'results', 'latest.json');
+/** Not kept with the sources: its figures mean nothing. */
+const QUICK_RESULT = join(import.meta.dirname, '..', '.cache', 'bench', 'quick.json');

@@ -61,7 +61,13 @@ export async function runWorkload(
     }
   }
   const { name, title, measures } = workload;
-  return { name, title, measures: [...measures], outcomes: progress.map((turn) => turn.outcome(workload)) };
+  const direct = progress.find((turn) => turn.target.target.name === 'direct');
+  return {
+    name,
+    title,
+    measures: measures.map(({ name, title, better }) => ({ name, title, better })),
+    outcomes: progress.map((turn) => turn.outcome(workload, direct)),
+  };
 }
 
 async function runRound(
@@ -88,7 +94,7 @@ class Progress {
     this.target = target;
   }
 
-  outcome({ measures }: Workload): Outcome {
+  outcome({ measures }: Workload, direct: Progress | undefined): Outcome {
     const { name } = this.target.target;
     if (this.target.kind === 'unavailable') {
       return { kind: 'unavailable', target: name, reason: this.target.reason };
@@ -100,11 +106,27 @@ class Progress {
     const rounds: Record<string, number[]> = {};
     const medians: Record<string, number> = {};
     for (const measure of measures) {
-      const values = this.samples.flatMap((sample) => sample[measure.name] ?? []);
+      const values =
+        measure.overDirect === undefined
+          ? this.#values(measure.name)
+          : this.#added(measure.overDirect, direct);
       if (values.length === 0) continue;
-      rounds[measure.name] = values;
+      rounds[measure.name] = [...values];
       medians[measure.name] = median(values);
     }
     return { kind: 'measured', target: name, rounds, medians };
+  }
+
+  #values(measure: string): readonly number[] {
+    return this.samples.flatMap((sample) => sample[measure] ?? []);
+  }
+
+  #added(measure: string, direct: Progress | undefined): readonly number[] {
+    if (direct === undefined || direct === this) return [];
+    const without = direct.#values(measure);
+    return this.#values(measure).flatMap((value, round) => {
+      const base = without[round];
+      return base === undefined ? [] : [value - base];
+    });
   }
 }

@@ -1,7 +1,10 @@
 /** Everything the bench can ask of a proxy, in the order of the table. */
 import { CONNECT } from './connect.ts';
+import { FIXED_RATE_MIXED, FIXED_RATE_POINT } from './fixed-rate.ts';
+import { IDLE_5000, IDLE_10000 } from './idle.ts';
 import { ROWS, VALUES_1_MB, VALUES_100_MB } from './large-results.ts';
 import { POINT_SELECT_PREPARED, POINT_SELECT_TEXT, READ_WRITE } from './sysbench.ts';
+import { UPLOAD } from './upload.ts';
 import type { Workload } from './workload.ts';
 
 export const WORKLOADS: readonly Workload[] = [
@@ -11,5 +14,10 @@ export const WORKLOADS: readonly Workload[] = [
   ROWS,
   VALUES_1_MB,
   VALUES_100_MB,
+  UPLOAD,
   CONNECT,
+  FIXED_RATE_POINT,
+  FIXED_RATE_MIXED,
+  IDLE_5000,
+  IDLE_10000,
 ];

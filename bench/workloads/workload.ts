@@ -9,6 +9,8 @@ export type Measure = {
   /** With its unit. */
   readonly title: string;
   readonly better: 'less' | 'more';
+  /** Made from the measure of this name: the target's value less that without a proxy in the same round. */
+  readonly overDirect?: string;
 };
 
 /** By measure. A measure that does not apply is left out, as CPU is where there is no proxy. */

@@ -1,0 +1,76 @@
+/** Sessions that have logged in, asked once, and wait. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Target } from '../bench.ts';
+import { readRssKib } from '../measure/resident-memory.ts';
+import { loadCommand, runLoad } from './load-program.ts';
+import type { Workload } from './workload.ts';
+
+export const IDLE_5000 = idleSessions(5_000, 3);
+export const IDLE_10000 = idleSessions(10_000, 1);
+
+function idleSessions(count: number, maxRounds: number): Workload {
+  return {
+    name: `idle-${count}`,
+    title: `${count.toLocaleString('en-US')} idle sessions`,
+    // Memory that earlier work grew would hide what the sessions need.
+    needsFreshTarget: true,
+    maxRounds,
+    measures: [{ name: 'rssKib', title: 'KiB RSS each', better: 'less' }],
+    run: async (_bench, target, { isQuick }) => {
+      const sessions = isQuick ? QUICK_SESSIONS : count;
+      // What a proxy needs once, it is to have taken before.
+      await runLoad(target, { mode: 'connect', clients: 16, seconds: WARM_UP_SECONDS, sql: 'DO 1' });
+      const before = await settledRss(target);
+      const clients = await openSessions(target, sessions);
+      const after = await settledRss(target);
+      await clients.close();
+      return before === undefined || after === undefined ? {} : { rssKib: (after - before) / sessions };
+    },
+  };
+}
+
+async function openSessions(target: Target, count: number): Promise<{ close(): Promise<void> }> {
+  const command = await loadCommand('idle', target, [String(count)]);
+  const child = spawn(command.file, command.args, {
+    env: { ...command.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit');
+  const complaint = text(child.stderr);
+  const lines = createInterface(child.stdout);
+  const [line] = await Promise.race([
+    once(lines, 'line'),
+    exited.then(async () => {
+      throw new Error(`${count} sessions could not be opened: ${(await complaint).trim()}`);
+    }),
+  ]);
+  if (line !== 'ready') throw new Error(`the load said ${String(line)}`);
+  return {
+    close: async () => {
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
+
+/** The memory once it no longer changes much from one look to the next; garbage is collected in its own time. */
+async function settledRss({ pid }: Target): Promise<number | undefined> {
+  if (pid === undefined) return undefined;
+  let last = await readRssKib(pid);
+  for (let look = 0; look < MAX_LOOKS; look += 1) {
+    await sleep(LOOK_INTERVAL_MS);
+    const now = await readRssKib(pid);
+    if (Math.abs(now - last) < last * 0.002) return now;
+    last = now;
+  }
+  return last;
+}
+
+const QUICK_SESSIONS = 200;
+const WARM_UP_SECONDS = 1;
+const MAX_LOOKS = 20;
+const LOOK_INTERVAL_MS = 500;
