@@ -26,14 +26,20 @@ export async function run({ sources }: RunOptions): Promise<ExitCode> {
   }
   const logger = createLogger(loaded.config.log, process.stdout.isTTY === true);
   const events = createEventLog(logger.log, KEPT_EVENTS);
+  // Before anything takes time: as process 1 of a container, a signal nobody listens for yet would be lost.
+  const stop = nextSignal(['SIGTERM', 'SIGINT']);
+  let router: Router | null = null;
+  const onReload = () => void router?.reload();
+  process.on('SIGHUP', onReload);
   try {
-    const router = await Router.start(loaded.config, sources, logger, events);
-    return await router.untilStopped();
+    router = await Router.start(loaded.config, sources, logger, events);
+    return await router.untilStopped(stop);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     events.record('error', 'start_failed', `Fairlead cannot start: ${message}`);
     return EXIT.failure;
   } finally {
+    process.off('SIGHUP', onReload);
     logger.flush();
   }
 }
@@ -100,11 +106,9 @@ class Router {
     return router;
   }
 
-  /** Resolves once a signal has asked for the end and all sessions are gone, or their time is up. */
-  async untilStopped(): Promise<ExitCode> {
-    const onReload = () => void this.#reload();
-    process.on('SIGHUP', onReload);
-    const signal = await nextSignal(['SIGTERM', 'SIGINT']);
+  /** Resolves once `stop` has asked for the end and all sessions are gone, or their time is up. */
+  async untilStopped(stop: Promise<NodeJS.Signals>): Promise<ExitCode> {
+    const signal = await stop;
     this.#isDraining = true;
     const { delayMs, timeoutMs } = this.#config.drain;
     this.#events.record(
@@ -121,7 +125,6 @@ class Router {
       this.#events.record('warn', 'stopped_at_once', `${again} again: stopping at once`, { signal: again });
     });
     await Promise.race([this.#dataPlane.drain(delayMs, timeoutMs), hurry]);
-    process.off('SIGHUP', onReload);
     this.#controlPlane?.close();
     await this.#dataPlane.close();
     await this.#admin?.close();
@@ -130,7 +133,7 @@ class Router {
   }
 
   /** Reads the configuration again. What fails changes nothing. */
-  async #reload(): Promise<void> {
+  async reload(): Promise<void> {
     if (this.#isReloading || this.#isDraining) return;
     this.#isReloading = true;
     try {

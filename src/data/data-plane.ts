@@ -71,6 +71,8 @@ export class DataPlane {
    */
   static async start(options: DataPlaneOptions): Promise<DataPlane> {
     const plane = new DataPlane(options);
+    // Data threads share their ports, with another router as well: that the port is ours alone shows only here.
+    for (const route of options.config.routes) await tryListen(route, false);
     try {
       plane.#startThreads(0, 1);
       await plane.#routes.settled();
@@ -112,7 +114,9 @@ export class DataPlane {
    * @throws ListenError when a route could not be bound: then nothing has changed
    */
   async reload(config: Config): Promise<void> {
-    await this.#tryListens(config.routes);
+    for (const route of config.routes) {
+      if (!this.#routes.hasListen(route.listen)) await tryListen(route, CAN_SHARE_PORTS);
+    }
     this.#config = this.#dataConfig(config);
     this.#routes.replace(config.routes, this.threadsAlive());
     this.#post({ kind: 'reload', config: this.#config, routes: this.#routes.bound() });
@@ -156,21 +160,6 @@ export class DataPlane {
       const message: ToDataThread = { kind: 'list-sessions', requestId, limit };
       worker.postMessage(message);
     });
-  }
-
-  /** Binds every address that is new, and lets it go again. */
-  async #tryListens(routes: readonly RouteConfig[]): Promise<void> {
-    for (const { name, listen } of routes) {
-      if (this.#routes.hasListen(listen)) continue;
-      try {
-        const listener = await createListener(listen, CAN_SHARE_PORTS, NOBODY);
-        listener.close();
-      } catch (error) {
-        const code = isErrno(error) ? (error.code ?? '') : '';
-        const message = error instanceof Error ? error.message : String(error);
-        throw new ListenError(name, `${listen.host}:${listen.port}`, code, message);
-      }
-    }
   }
 
   #startThreads(from: number, to: number): void {
@@ -271,6 +260,22 @@ export class DataPlane {
 
   #post(message: ToDataThread): void {
     for (const worker of this.#workers) worker?.postMessage(message);
+  }
+}
+
+/**
+ * Binds the route's address and lets it go again.
+ *
+ * @throws ListenError when it cannot be bound
+ */
+async function tryListen({ name, listen }: RouteConfig, isShared: boolean): Promise<void> {
+  try {
+    const listener = await createListener(listen, isShared, NOBODY);
+    listener.close();
+  } catch (error) {
+    const code = isErrno(error) ? (error.code ?? '') : '';
+    const message = error instanceof Error ? error.message : String(error);
+    throw new ListenError(name, `${listen.host}:${listen.port}`, code, message);
   }
 }
 
