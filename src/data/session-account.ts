@@ -1,6 +1,8 @@
 /**
- * The counters of one session: what it adds to while it lives, and what it gives back, once, when it is over.
+ * What is known of one session from outside: the counters it adds to while it lives and gives back, once, when it is
+ * over; its line in the list of sessions; what the log says of it.
  */
+import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import type { Member } from '../../routing/topology.ts';
 import {
   add,
@@ -9,61 +11,149 @@ import {
   MEMBER,
   memberOffset,
   REFUSAL_REASONS,
-  type RefusalReason,
   ROUTE,
 } from '../shared/counters.ts';
+import type { SessionFacts } from '../shared/messages.ts';
+import type { Connection, Side } from './connection.ts';
+import type { Refusal } from './refusal.ts';
+import type { RouteState, ThreadContext } from './thread-context.ts';
 
 export class SessionAccount {
+  readonly #context: ThreadContext;
   readonly #cells: Float64Array;
-  readonly #route: number;
-  /** Where the member's counters begin; -1 before there is one. */
-  #member = -1;
+  readonly #routeOffset: number;
+  readonly #route: RouteState;
+  readonly #id: number;
+  readonly #client: Connection;
+  readonly #openedAtMs = Date.now();
+  #member: Member | null = null;
+  #username = '';
+  #database = '';
   #isAuthenticated = false;
   #isOpaque = false;
   #isClosed = false;
+  #bytesToServer = 0;
+  #bytesToClient = 0;
+  #lastSide: Side = 'server';
+  /** Bytes have come since the last look. */
+  #hasMoved = true;
+  #idleSinceMs = performance.now();
 
-  constructor(cells: Float64Array, routeOffset: number) {
-    this.#cells = cells;
-    this.#route = routeOffset;
-    add(cells, routeOffset + ROUTE.sessionsAccepted, 1);
-    add(cells, routeOffset + ROUTE.sessionsOpen, 1);
+  constructor(context: ThreadContext, route: RouteState, id: number, client: Connection) {
+    this.#context = context;
+    this.#cells = context.cells;
+    this.#routeOffset = route.offset;
+    this.#route = route;
+    this.#id = id;
+    this.#client = client;
+    add(this.#cells, this.#routeOffset + ROUTE.sessionsAccepted, 1);
+    add(this.#cells, this.#routeOffset + ROUTE.sessionsOpen, 1);
   }
 
   placedOn(member: Member): void {
-    this.#member = memberOffset(member.slot);
-    add(this.#cells, this.#member + MEMBER.sessionsOpen, 1);
-    add(this.#cells, this.#member + MEMBER.sessionsTotal, 1);
+    this.#member = member;
+    const offset = memberOffset(member.slot);
+    add(this.#cells, offset + MEMBER.sessionsOpen, 1);
+    add(this.#cells, offset + MEMBER.sessionsTotal, 1);
+  }
+
+  introduced({ username, database }: HandshakeResponse41): void {
+    this.#username = username;
+    this.#database = database ?? '';
   }
 
   authenticated(): void {
     this.#isAuthenticated = true;
-    add(this.#cells, this.#route + ROUTE.sessionsAuthenticated, 1);
+    add(this.#cells, this.#routeOffset + ROUTE.sessionsAuthenticated, 1);
   }
 
-  becameOpaque(): void {
+  becameOpaque(reason: string): void {
     this.#isOpaque = true;
-    add(this.#cells, this.#route + ROUTE.sessionsOpaque, 1);
+    add(this.#cells, this.#routeOffset + ROUTE.sessionsOpaque, 1);
+    this.#context.event('debug', 'session_opaque', 'Command boundaries of a session are not known', {
+      session: this.#id,
+      reason,
+    });
   }
 
   toServer(bytes: number): void {
-    add(this.#cells, this.#route + ROUTE.bytesToServer, bytes);
+    this.#hasMoved = true;
+    this.#lastSide = 'client';
+    this.#bytesToServer += bytes;
+    add(this.#cells, this.#routeOffset + ROUTE.bytesToServer, bytes);
   }
 
   toClient(bytes: number): void {
-    add(this.#cells, this.#route + ROUTE.bytesToClient, bytes);
+    this.#hasMoved = true;
+    this.#lastSide = 'server';
+    this.#bytesToClient += bytes;
+    add(this.#cells, this.#routeOffset + ROUTE.bytesToClient, bytes);
   }
 
-  refused(reason: RefusalReason): void {
-    add(this.#cells, this.#route + ROUTE.refused + REFUSAL_REASONS.indexOf(reason), 1);
+  /** Who sent last. */
+  get lastSide(): Side {
+    return this.#lastSide;
+  }
+
+  /** Whether bytes have come since this was last asked. */
+  takeMoved(): boolean {
+    const hasMoved = this.#hasMoved;
+    this.#hasMoved = false;
+    return hasMoved;
+  }
+
+  /** How long nothing has moved, to the second in which this is asked. */
+  idleForMs(nowMs: number): number {
+    if (this.takeMoved()) this.#idleSinceMs = nowMs;
+    return nowMs - this.#idleSinceMs;
+  }
+
+  refused(refusal: Refusal, errorCode: number): void {
+    add(this.#cells, this.#routeOffset + ROUTE.refused + REFUSAL_REASONS.indexOf(refusal.reason), 1);
+    const route = this.#route.bound.name;
+    this.#context.event('warn', 'client_refused', `Route ${route} refused a client: ${refusal.reason}`, {
+      route,
+      client: this.#client.remoteAddress,
+      reason: refusal.reason,
+      detail: refusal.detail,
+      error: errorCode,
+      member: this.#member?.address ?? null,
+    });
   }
 
   close(reason: EndReason): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    add(this.#cells, this.#route + ROUTE.ended + END_REASONS.indexOf(reason), 1);
-    add(this.#cells, this.#route + ROUTE.sessionsOpen, -1);
-    if (this.#isAuthenticated) add(this.#cells, this.#route + ROUTE.sessionsAuthenticated, -1);
-    if (this.#isOpaque) add(this.#cells, this.#route + ROUTE.sessionsOpaque, -1);
-    if (this.#member >= 0) add(this.#cells, this.#member + MEMBER.sessionsOpen, -1);
+    add(this.#cells, this.#routeOffset + ROUTE.ended + END_REASONS.indexOf(reason), 1);
+    add(this.#cells, this.#routeOffset + ROUTE.sessionsOpen, -1);
+    if (this.#isAuthenticated) add(this.#cells, this.#routeOffset + ROUTE.sessionsAuthenticated, -1);
+    if (this.#isOpaque) add(this.#cells, this.#routeOffset + ROUTE.sessionsOpaque, -1);
+    if (this.#member !== null) add(this.#cells, memberOffset(this.#member.slot) + MEMBER.sessionsOpen, -1);
+    this.#context.event('debug', 'session_closed', 'A session has ended', {
+      session: this.#id,
+      route: this.#route.bound.name,
+      member: this.#member?.address ?? null,
+      reason,
+      bytes_to_server: this.#bytesToServer,
+      bytes_to_client: this.#bytesToClient,
+    });
+  }
+
+  facts(state: string, inTransaction: boolean): SessionFacts {
+    return {
+      id: String(this.#id),
+      route: this.#route.bound.name,
+      client: `${this.#client.remoteAddress}:${this.#client.remotePort}`,
+      member: this.#member?.address ?? null,
+      state,
+      user: this.#username,
+      database: this.#database,
+      openedAtMs: this.#openedAtMs,
+      idleForMs: this.#hasMoved ? 0 : Math.round(performance.now() - this.#idleSinceMs),
+      isOpaque: this.#isOpaque,
+      inTransaction,
+      bytesToServer: this.#bytesToServer,
+      bytesToClient: this.#bytesToClient,
+    };
   }
 }

@@ -10,7 +10,6 @@ import type { Socket } from 'node:net';
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
 import { encodeErrBeforeHandshake } from '../../protocol/err-packet.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
-import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import { sessionFate } from '../../routing/session-fate.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { add, type EndReason, THREAD } from '../shared/counters.ts';
@@ -34,8 +33,6 @@ export class Session implements ConnectionSink {
   readonly #client: Connection;
   /** Empty unless sessions are limited by client address. */
   readonly #limitedAddress: string;
-  readonly #id: number;
-  readonly #openedAtMs = Date.now();
   #phase: Phase = 'placing';
   #placement: Placement | null = null;
   #member: Member | null = null;
@@ -47,14 +44,6 @@ export class Session implements ConnectionSink {
   #boundaryWait: BoundaryWait | null = null;
   /** Of the client's authentication. */
   #deadline: NodeJS.Timeout | null = null;
-  #username = '';
-  #database = '';
-  #bytesToServer = 0;
-  #bytesToClient = 0;
-  #lastSide: Side = 'server';
-  /** Bytes have come since the last look. */
-  #hasMoved = true;
-  #idleSinceMs = performance.now();
   /** Who has sent FIN, in that order. */
   readonly #ended: Side[] = [];
   #isAdmitted = false;
@@ -62,11 +51,10 @@ export class Session implements ConnectionSink {
   constructor(context: ThreadContext, route: RouteState, id: number, accepted: Socket) {
     this.#context = context;
     this.#route = route;
-    this.#id = id;
     this.#client = Connection.accept(accepted, context.transport, this);
     const isLimitedByAddress = context.config().limits.maxConnectionsPerClient > 0;
     this.#limitedAddress = isLimitedByAddress ? this.#client.remoteAddress : '';
-    this.#account = new SessionAccount(context.cells, route.offset);
+    this.#account = new SessionAccount(context, route, id, this.#client);
     context.sessions.add(this);
     const limit = context.admission.enter(route, this.#limitedAddress);
     this.#isAdmitted = limit === null;
@@ -141,7 +129,7 @@ export class Session implements ConnectionSink {
     if (this.#boundaryWait !== null) return;
     this.#boundaryWait = new BoundaryWait(reason, this.#context.config().drain.graceMs, {
       knowledge: () => this.#boundary(),
-      takeMoved: () => this.#takeMoved(),
+      takeMoved: () => this.#account.takeMoved(),
       end: () => this.#endOrderly(reason),
       cut: () => this.cut(reason),
     });
@@ -156,34 +144,18 @@ export class Session implements ConnectionSink {
 
   /** Called about once a second. */
   sweep(nowMs: number, idleTimeoutMs: number): void {
-    if (this.#takeMoved()) {
-      this.#idleSinceMs = nowMs;
-      return;
-    }
+    const idleForMs = this.#account.idleForMs(nowMs);
+    if (idleForMs === 0) return;
     // A server that has closed reads no more, and many clients do not notice before their next command.
     if (this.#ended[0] === 'server' && this.#server?.queuedBytes === 0)
       return this.#endClient('server_closed');
-    if (idleTimeoutMs === 0 || nowMs - this.#idleSinceMs < idleTimeoutMs) return;
+    if (idleTimeoutMs === 0 || idleForMs < idleTimeoutMs) return;
     if (this.#isRelaying && (this.#commands === null || this.#commands.isIdle))
       this.#endOrderly('idle_timeout');
   }
 
   facts(): SessionFacts {
-    return {
-      id: String(this.#id),
-      route: this.#route.bound.name,
-      client: `${this.#client.remoteAddress}:${this.#client.remotePort}`,
-      member: this.#member?.address ?? null,
-      state: this.#state(),
-      user: this.#username,
-      database: this.#database,
-      openedAtMs: this.#openedAtMs,
-      idleForMs: this.#hasMoved ? 0 : Math.round(performance.now() - this.#idleSinceMs),
-      isOpaque: this.#phase === 'opaque',
-      inTransaction: this.#commands?.isInTransaction ?? false,
-      bytesToServer: this.#bytesToServer,
-      bytesToClient: this.#bytesToClient,
-    };
+    return this.#account.facts(this.#state(), this.#commands?.isInTransaction ?? false);
   }
 
   #state(): string {
@@ -216,7 +188,7 @@ export class Session implements ConnectionSink {
     this.#account.placedOn(member);
     connection.attach(this);
     this.#authentication = new ConnectionPhaseRelay(this.#client, connection, limits.maxHandshakeBytes, {
-      onHandshakeResponse: (response) => this.#introduced(response),
+      onHandshakeResponse: (response) => this.#account.introduced(response),
       onAuthenticated: (facts, fromServer, fromClient) =>
         this.#authenticated(member, facts, fromServer, fromClient),
       onTls: (fromClient) => this.#tlsBegins(fromClient),
@@ -244,11 +216,6 @@ export class Session implements ConnectionSink {
       default:
         failure satisfies never;
     }
-  }
-
-  #introduced(response: HandshakeResponse41): void {
-    this.#username = response.username;
-    this.#database = response.database ?? '';
   }
 
   #authenticate(side: Side, buffer: Buffer, length: number): void {
@@ -292,26 +259,16 @@ export class Session implements ConnectionSink {
   #becomeOpaque(reason: string): void {
     this.#phase = 'opaque';
     this.#commands = null;
-    this.#account.becameOpaque();
-    this.#context.event('debug', 'session_opaque', 'Command boundaries of a session are not known', {
-      session: this.#id,
-      reason,
-    });
+    this.#account.becameOpaque(reason);
   }
 
   #relayToServer(buffer: Buffer, start: number, end: number): void {
-    this.#hasMoved = true;
-    this.#lastSide = 'client';
-    this.#bytesToServer += end - start;
     this.#account.toServer(end - start);
     this.#commands?.onClientBytes(buffer, start, end);
     if (this.#server?.write(buffer, start, end)) this.#stall(this.#client);
   }
 
   #relayToClient(buffer: Buffer, start: number, end: number): void {
-    this.#hasMoved = true;
-    this.#lastSide = 'server';
-    this.#bytesToClient += end - start;
     this.#account.toClient(end - start);
     this.#commands?.onServerBytes(buffer, start, end);
     if (this.#client.write(buffer, start, end)) this.#stall(this.#server);
@@ -325,15 +282,9 @@ export class Session implements ConnectionSink {
   }
 
   #boundary(): BoundaryKnowledge {
-    if (this.#phase === 'opaque') return this.#lastSide === 'server' ? 'unknown' : 'busy';
+    if (this.#phase === 'opaque') return this.#account.lastSide === 'server' ? 'unknown' : 'busy';
     if (this.#phase !== 'command' || this.#commands === null) return 'busy';
     return this.#commands.isIdle && !this.#commands.isInTransaction ? 'boundary' : 'busy';
-  }
-
-  #takeMoved(): boolean {
-    const hasMoved = this.#hasMoved;
-    this.#hasMoved = false;
-    return hasMoved;
   }
 
   #serverClosed(error: NodeJS.ErrnoException | null): void {
@@ -376,16 +327,7 @@ export class Session implements ConnectionSink {
     const err = errFor(refusal);
     const packet = this.#authentication?.encodeErr(err) ?? encodeErrBeforeHandshake(err);
     this.#client.write(packet, 0, packet.length);
-    this.#account.refused(refusal.reason);
-    const route = this.#route.bound.name;
-    this.#context.event('warn', 'client_refused', `Route ${route} refused a client: ${refusal.reason}`, {
-      route,
-      client: this.#client.remoteAddress,
-      reason: refusal.reason,
-      detail: refusal.detail,
-      error: err.errorCode,
-      member: this.#member?.address ?? null,
-    });
+    this.#account.refused(refusal, err.errorCode);
     this.#endClient(endReasonFor(refusal.reason));
   }
 
@@ -409,14 +351,6 @@ export class Session implements ConnectionSink {
     this.#account.close(reason);
     this.#context.sessions.delete(this);
     if (this.#isAdmitted) this.#context.admission.leave(this.#route, this.#limitedAddress);
-    this.#context.event('debug', 'session_closed', 'A session has ended', {
-      session: this.#id,
-      route: this.#route.bound.name,
-      member: this.#member?.address ?? null,
-      reason,
-      bytes_to_server: this.#bytesToServer,
-      bytes_to_client: this.#bytesToClient,
-    });
   }
 
   /** Lets go of everything but the client. */
