@@ -25,20 +25,24 @@ export type DemoRouter = {
 /** The file that stands for the whole program, with the ending that this file has: `.ts` in a checkout, `.js` when built. */
 export const MAIN_FILE = fileURLToPath(import.meta.url.replace(/cli\/demo-router(\.[jt]s)$/, 'main$1'));
 
-/** The usual ports; a free one for each that is taken. */
+/** The `usual` ports, or a free one for each that is taken; without usual ones just free ones. */
 export async function choosePorts(
   sandbox: Sandbox,
-  anyPorts: boolean,
+  usual: DemoPorts | null,
   terminal: Terminal,
 ): Promise<DemoPorts> {
   const [rw = 0, ro = 0, admin = 0] = await sandbox.reservePorts(3);
-  if (anyPorts) return { rw, ro, admin };
-  const choose = async (usual: number, instead: number): Promise<number> => {
-    if (await isFree(usual)) return usual;
-    terminal.writeOut(`  port ${usual} is taken by another program: the demo uses ${instead} instead\n`);
+  if (usual === null) return { rw, ro, admin };
+  const choose = async (wanted: number, instead: number): Promise<number> => {
+    if (await isFree(wanted)) return wanted;
+    terminal.writeOut(`  port ${wanted} is taken by another program: the demo uses ${instead} instead\n`);
     return instead;
   };
-  return { rw: await choose(6446, rw), ro: await choose(6447, ro), admin: await choose(8404, admin) };
+  return {
+    rw: await choose(usual.rw, rw),
+    ro: await choose(usual.ro, ro),
+    admin: await choose(usual.admin, admin),
+  };
 }
 
 /** Returns when the router can route. */

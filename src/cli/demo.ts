@@ -3,7 +3,7 @@
  * sandbox, which ends what it started however this process ends.
  */
 import { createSandbox, type Group, type Sandbox, SandboxError, UnavailableError } from '../sandbox/index.ts';
-import { choosePorts, type DemoRouter, startDemoRouter } from './demo-router.ts';
+import { choosePorts, type DemoPorts, type DemoRouter, startDemoRouter } from './demo-router.ts';
 import { superviseMembers } from './demo-supervisor.ts';
 import { describeDemo, describeUnavailable } from './demo-text.ts';
 import { writeDemoTools } from './demo-tools.ts';
@@ -41,7 +41,11 @@ async function untilStopped(
   const stopped = aborted(stop.signal);
   try {
     const started = await Promise.race([startAll(sandbox, options, terminal), stopped]);
-    if (started === undefined) return told(stop.signal, terminal);
+    if (started === undefined) {
+      told(stop.signal, terminal);
+      // What is being started knows nothing of it. With this process it ends for certain, and the sandbox with it.
+      process.exit(EXIT.ok);
+    }
     const { group, router } = started;
     const supervision = superviseMembers(group, terminal, stop.signal);
     const timer =
@@ -75,7 +79,7 @@ async function startAll(sandbox: Sandbox, options: DemoOptions, terminal: Termin
     await sandbox.part('mysql');
     return sandbox.startGroup({ size: options.size });
   });
-  const ports = await choosePorts(sandbox, options.anyPorts, terminal);
+  const ports = await choosePorts(sandbox, options.anyPorts ? null : USUAL_PORTS, terminal);
   const tools = await writeDemoTools(sandbox, ports);
   const router = await startDemoRouter(sandbox, group, ports, terminal);
   const primary = await group.primary();
@@ -108,4 +112,6 @@ function told(signal: AbortSignal, terminal: Terminal): ExitCode {
 
 /** Ctrl-C, a supervisor, and a terminal that was closed. */
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const satisfies readonly NodeJS.Signals[];
+/** As in the router's own defaults. */
+const USUAL_PORTS: DemoPorts = { rw: 6446, ro: 6447, admin: 8404 };
 const HEARTBEAT_MS = 5_000;

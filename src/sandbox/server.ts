@@ -67,7 +67,7 @@ export class Server {
   static async create(context: ServerContext, options: ServerOptions): Promise<Server> {
     const server = new Server(context, options, await reservePorts(4, context.run.path));
     await mkdir(server.directory, { recursive: true });
-    await copyTemplate(context.mysql, server.dataDirectory, context.log);
+    await copyTemplate(context.mysql, server.dataDirectory, context.run.mark, context.log);
     await writeFile(join(server.dataDirectory, 'auto.cnf'), `[auto]\nserver-uuid=${server.uuid}\n`);
     await server.configure({});
     return server;

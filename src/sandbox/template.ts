@@ -13,13 +13,21 @@ import type { SandboxLog } from './outcome.ts';
 import type { Part } from './parts.ts';
 import { inheritedEnvironment, runCommand } from './run-command.ts';
 
-/** Gives `dataDirectory`, which must not exist yet, the contents of a newly initialised server with all accounts. */
-export async function copyTemplate(mysql: Part, dataDirectory: string, log: SandboxLog): Promise<void> {
+/**
+ * Gives `dataDirectory`, which must not exist yet, the contents of a newly initialised server with all accounts.
+ * With the run directory's `mark` the copy ends where the sandbox does.
+ */
+export async function copyTemplate(
+  mysql: Part,
+  dataDirectory: string,
+  mark: Readonly<Record<string, string>>,
+  log: SandboxLog,
+): Promise<void> {
   const template = await cachedTemplate(mysql, log);
   await runCommand({
     file: 'cp',
     args: ['-a', '--reflink=auto', template, dataDirectory],
-    env: inheritedEnvironment(),
+    env: inheritedEnvironment(mark),
   });
 }
 
