@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
 import { z } from 'zod';
-import { ACCOUNTS, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
+import { ACCOUNTS, type Sandbox, SandboxError, waitFor } from '../../src/sandbox/index.ts';
 import { type ParsedSample, parseExposition } from '../admin/exposition-parser.ts';
 
 export type RouterOptions = {
   readonly seeds: readonly string[];
-  /** Password of the monitoring account; default the right one. */
-  readonly password?: string;
+  /** Password of the monitoring account, or the file it is in; default the right one. */
+  readonly password?: string | { readonly file: string };
   /** Further flags, such as `--quorum-loss=read`. */
   readonly flags?: readonly string[];
   /** Ports of the routes; default free ones. */
@@ -25,6 +25,7 @@ const logLineSchema = z.looseObject({
   msg: z.string(),
   route: z.string().optional(),
   port: z.number().optional(),
+  member: z.string().nullish(),
 });
 export type LogLine = z.output<typeof logLineSchema>;
 
@@ -70,6 +71,7 @@ export class RouterProcess {
   /** Returns when it listens. It is killed at the end of `t`, and with the sandbox in any case. */
   static async start(t: Test, sandbox: Sandbox, options: RouterOptions): Promise<RouterProcess> {
     const { rw, ro } = options.ports ?? { rw: 0, ro: 0 };
+    const { password = ACCOUNTS.router.password } = options;
     const flags = [
       `--cluster-seeds=${options.seeds.join(',')}`,
       `--cluster-user=${ACCOUNTS.router.user}`,
@@ -83,7 +85,9 @@ export class RouterProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
-        FAIRLEAD_CLUSTER_PASSWORD: options.password ?? ACCOUNTS.router.password,
+        ...(typeof password === 'string'
+          ? { FAIRLEAD_CLUSTER_PASSWORD: password }
+          : { FAIRLEAD_CLUSTER_PASSWORD_FILE: password.file }),
         // By this the sandbox's watchdog knows what to end, should this process be killed.
         FAIRLEAD_SANDBOX: sandbox.directory,
       },
@@ -97,15 +101,10 @@ export class RouterProcess {
       log.push(logLineSchema.parse(JSON.parse(line)));
     });
     createInterface(child.stderr).on('line', (line) => output.push(line));
-    const listens = waitFor({ what: 'the router to listen', timeoutMs: START_TIMEOUT_MS }, async () =>
-      log.some(({ event }) => event === 'admin_listening') ? true : undefined,
-    );
-    const ended = exited.then(() => {
-      throw new Error(`the router ended:\n${output.join('\n')}`);
+    await waitFor({ what: 'the router to listen', timeoutMs: START_TIMEOUT_MS }, async () => {
+      if (child.stdout.closed) throw new SandboxError(`the router ended:\n${output.join('\n')}`);
+      return log.some(({ event }) => event === 'admin_listening') ? true : undefined;
     });
-    await Promise.race([listens, ended]);
-    // From here on its end is asked for by `stop`, or seen by whoever asks it something.
-    ended.catch(() => undefined);
     return new RouterProcess(child, exited, output, log);
   }
 
@@ -176,6 +175,15 @@ export class RouterProcess {
       ({ primary, members }) =>
         primary !== null &&
         members.filter((member) => member.role === 'SECONDARY' && member.acceptsReads).length === secondaries,
+    );
+  }
+
+  /** As an operator does after a change: SIGHUP. Returns when the configuration was read again. */
+  async reload(): Promise<void> {
+    const before = this.events('reloaded').length;
+    this.#child.kill('SIGHUP');
+    await waitFor({ what: 'the reload', timeoutMs: 5000, intervalMs: 10 }, async () =>
+      this.events('reloaded').length > before ? true : undefined,
     );
   }
 
