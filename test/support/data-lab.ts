@@ -38,6 +38,8 @@ export type LabOptions = {
 export class DataLab {
   readonly counters = createCounterMemory(1);
   readonly posted: FromDataThread[] = [];
+  /** In the order they were started. */
+  readonly servers: ScriptedServer[] = [];
   #thread: DataThread | null = null;
   #version = 0;
 
@@ -82,6 +84,7 @@ export class DataLab {
   async server(t: Test, script: ServerScript, host?: string): Promise<ScriptedServer> {
     const server = await ScriptedServer.start(script, host);
     t.teardown(() => server.close());
+    this.servers.push(server);
     return server;
   }
 

@@ -1,6 +1,7 @@
 /** One end of a TCP connection for tests: packets and bytes when the test asks for them, and no reading ahead of it. */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { encodePacket, PACKET_HEADER_BYTES, readPayloadBytes } from '../../protocol/packet-header.ts';
 
 export type WirePacket = { readonly sequenceId: number; readonly payload: Buffer };
@@ -68,7 +69,7 @@ export class Wire {
   /** Exactly so many bytes; null when the other side ended before. */
   async readBytes(length: number): Promise<Buffer | null> {
     while (this.#buffered.length < length) {
-      const chunk = await this.readSome();
+      const chunk = await this.#readChunk();
       if (chunk === null) return null;
       this.#buffered = Buffer.concat([this.#buffered, chunk]);
     }
@@ -84,6 +85,10 @@ export class Wire {
       this.#buffered = Buffer.alloc(0);
       return bytes;
     }
+    return this.#readChunk();
+  }
+
+  async #readChunk(): Promise<Buffer | null> {
     while (true) {
       const chunk: Buffer | null = this.socket.read();
       if (chunk !== null) return chunk;
@@ -99,8 +104,9 @@ export class Wire {
     return Buffer.concat(chunks);
   }
 
-  /** The socket can be written to again, or is gone. */
+  /** The socket can be written to again, or is gone. Lets others have their turn in any case. */
   async drained(): Promise<void> {
+    await setImmediate();
     while (this.socket.writableNeedDrain && !this.socket.destroyed)
       await this.#any('drain', 'error', 'close');
   }
