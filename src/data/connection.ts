@@ -13,7 +13,7 @@
  */
 import { writeSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
-import { handleOf, socketWithHandle, takeHandle } from './tcp-handle.ts';
+import { handleOf, socketWithHandle, type TcpHandle } from './tcp-handle.ts';
 
 export type Side = 'client' | 'server';
 
@@ -33,6 +33,9 @@ export type Transport =
   | { readonly kind: 'fast'; readonly readBuffer: Buffer }
   | { readonly kind: 'portable' };
 
+/** What a listener hands over: a bare handle for the fast transport, a paused socket for the portable one. */
+export type Accepted = TcpHandle | Socket;
+
 export class Connection {
   readonly side: Side;
   readonly #socket: Socket;
@@ -44,6 +47,7 @@ export class Connection {
   };
   /** Set by `end`, `destroy` and a failed write: nothing may be written any more. */
   #isWritable = true;
+  #hasPeerEnded = false;
 
   private constructor(side: Side, socket: Socket, isFast: boolean, sink: ConnectionSink) {
     this.side = side;
@@ -55,6 +59,7 @@ export class Connection {
       socket.on('drain', () => this.#sink.onDrain(this.side));
     }
     socket.on('end', () => {
+      this.#hasPeerEnded = true;
       // After a failed write this is no half-close: the peer is gone, and said so to the write.
       if (this.#error === null) this.#sink.onEnd(this.side);
       else socket.destroy();
@@ -65,16 +70,17 @@ export class Connection {
     socket.on('close', () => this.#sink.onClose(this.side, this.#error));
   }
 
-  /** Takes over a socket that `net.createServer({ pauseOnConnect: true })` accepted, and starts reading from it. */
-  static accept(accepted: Socket, transport: Transport, sink: ConnectionSink): Connection {
-    const handle = transport.kind === 'fast' ? takeHandle(accepted) : null;
-    if (transport.kind === 'portable' || handle === null) {
+  /** Takes over what a listener accepted, and starts reading from it. */
+  static accept(accepted: Accepted, transport: Transport, sink: ConnectionSink): Connection {
+    if (accepted instanceof Socket || transport.kind === 'portable') {
+      if (!(accepted instanceof Socket))
+        throw new Error('a bare handle was accepted for the portable transport');
       const connection = new Connection('client', accepted, false, sink);
       accepted.resume();
       return connection;
     }
     const lender = new BufferLender(transport.readBuffer);
-    const socket = socketWithHandle(handle, lender.options);
+    const socket = socketWithHandle(accepted, lender.options);
     const connection = new Connection('client', socket, true, sink);
     lender.borrower = connection;
     socket.resume();
@@ -131,6 +137,11 @@ export class Connection {
   /** Bytes accepted by `write` and not yet taken by the kernel. */
   get queuedBytes(): number {
     return this.#socket.writableLength;
+  }
+
+  /** The peer has sent FIN, and everything it sent before has been read. */
+  get hasPeerEnded(): boolean {
+    return this.#hasPeerEnded;
   }
 
   get isOpen(): boolean {

@@ -2,6 +2,7 @@
  * The data plane as the main thread sees it: starts the data threads, keeps them running, gives them each topology, and
  * hears their signals.
  */
+import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
 import type { Config, RouteConfig } from '../config/config.ts';
@@ -270,7 +271,7 @@ export class DataPlane {
  */
 async function tryListen({ name, listen }: RouteConfig, isShared: boolean): Promise<void> {
   try {
-    const listener = await createListener(listen, isShared, NOBODY);
+    const listener = await createListener(listen, isShared, 'portable', NOBODY);
     listener.close();
   } catch (error) {
     const code = isErrno(error) ? (error.code ?? '') : '';
@@ -287,7 +288,7 @@ export type { BoundRoute, RouteStatus };
 const THREAD_FILE = new URL(import.meta.url.replace(/data-plane(\.[jt]s)$/, 'thread$1'));
 /** For a listener that is closed before anybody can have come; who did all the same connects again. */
 const NOBODY: ListenerEvents = {
-  onConnection: (socket) => socket.destroy(),
+  onConnection: (accepted) => void (accepted instanceof Socket && accepted.destroy()),
   onAcceptFailed: () => undefined,
 };
 const SESSIONS_DEADLINE_MS = 500;

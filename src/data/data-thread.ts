@@ -2,7 +2,6 @@
  * One data thread: its listeners, its sessions, and the current topology. Knows nothing of worker threads; thread.ts
  * joins it to the main thread.
  */
-import type { Socket } from 'node:net';
 import { createFailedMembers } from '../../routing/failed-members.ts';
 import { createQuarantine, type Quarantine } from '../../routing/quarantine.ts';
 import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
@@ -137,8 +136,8 @@ export class DataThread implements ThreadContext {
     const route: OpenRoute = { state, listener: null };
     this.#routes.set(bound.name, route);
     try {
-      route.listener = await createListener(bound.listen, CAN_SHARE_PORTS, {
-        onConnection: (socket: Socket) => void new Session(this, state, this.#nextSessionId++, socket),
+      route.listener = await createListener(bound.listen, CAN_SHARE_PORTS, this.transport.kind, {
+        onConnection: (accepted) => void new Session(this, state, this.#nextSessionId++, accepted),
         onAcceptFailed: (code) =>
           this.event('error', 'accept_failed', `A connection could not be accepted: ${code}`, { code }),
       });

@@ -22,7 +22,8 @@ export class Dial implements ConnectionSink {
   readonly #connection: Connection;
   readonly #settle: (dial: Dial, outcome: DialOutcome) => void;
   #timer: NodeJS.Timeout;
-  #isConnected = false;
+  readonly #deadlines: DialDeadlines;
+  #connectedAtMs: number | null = null;
   #isSettled = false;
   /** What the server has sent so far; empty until its first bytes. */
   #received: Buffer = EMPTY;
@@ -37,14 +38,10 @@ export class Dial implements ConnectionSink {
   ) {
     this.member = member;
     this.#settle = settle;
-    this.#timer = setTimeout(() => this.#finish({ kind: 'connect-timeout' }), deadlines.connectTimeoutMs);
+    this.#deadlines = deadlines;
+    this.#timer = setTimeout(() => this.#late(), deadlines.connectTimeoutMs);
     this.#connection = Connection.dial(address, transport, this, () => {
-      this.#isConnected = true;
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(
-        () => this.#finish({ kind: 'no-handshake', why: 'timeout' }),
-        deadlines.handshakeTimeoutMs,
-      );
+      this.#connectedAtMs = performance.now();
     });
   }
 
@@ -77,10 +74,18 @@ export class Dial implements ConnectionSink {
   }
 
   onClose(_side: Side, error: NodeJS.ErrnoException | null): void {
-    if (this.#isConnected) return this.#finish({ kind: 'no-handshake', why: 'closed' });
+    if (this.#connectedAtMs !== null) return this.#finish({ kind: 'no-handshake', why: 'closed' });
     const code = error?.code ?? 'closed';
     if (OUT_OF_RESOURCES.has(code)) return this.#finish({ kind: 'out-of-resources', code });
     this.#finish({ kind: code === 'ECONNREFUSED' ? 'refused' : 'unreachable', code });
+  }
+
+  /** One timer serves both deadlines: it is rarely needed at all, and set again only where the second begins. */
+  #late(): void {
+    if (this.#connectedAtMs === null) return this.#finish({ kind: 'connect-timeout' });
+    const leftMs = this.#connectedAtMs + this.#deadlines.handshakeTimeoutMs - performance.now();
+    if (leftMs <= 0) return this.#finish({ kind: 'no-handshake', why: 'timeout' });
+    this.#timer = setTimeout(() => this.#late(), leftMs);
   }
 
   #finish(outcome: DialOutcome): void {

@@ -48,6 +48,7 @@ function leaver(server: Connection): ConnectionSink {
  * what the peer has not read yet. A peer that takes nothing for a minute is given up.
  */
 export function leave(peer: Connection): void {
+  if (peer.hasPeerEnded && peer.queuedBytes === 0) return peer.destroy();
   let queuedBefore = peer.queuedBytes;
   let patience = QUEUE_PATIENCE_TICKS;
   const close = () => {

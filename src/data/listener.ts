@@ -2,12 +2,14 @@
  * The listening socket of one route in one data thread. Every thread listens on the same port (`reusePort`), and the
  * kernel spreads connections over them.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server } from 'node:net';
+import { getSystemErrorName } from 'node:util';
 import type { Listen } from '../config/config.ts';
-import { isErrno } from './connection.ts';
+import { type Accepted, isErrno, type Transport } from './connection.ts';
+import { acceptHandles } from './tcp-handle.ts';
 
 export type ListenerEvents = {
-  onConnection(socket: Socket): void;
+  onConnection(accepted: Accepted): void;
   /** A connection could not be accepted: usually the process has no descriptors left. */
   onAcceptFailed(code: string): void;
 };
@@ -20,19 +22,36 @@ export type Listener = {
 };
 
 /** @throws the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL, …) when the address cannot be bound */
-export function createListener(listen: Listen, isShared: boolean, events: ListenerEvents): Promise<Listener> {
+export function createListener(
+  listen: Listen,
+  isShared: boolean,
+  transport: Transport['kind'],
+  events: ListenerEvents,
+): Promise<Listener> {
   const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
   server.on('connection', events.onConnection);
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: listen.host, port: listen.port, reusePort: isShared, backlog: BACKLOG }, () => {
       server.off('error', reject);
+      const isFast = transport === 'fast';
+      if (
+        isFast &&
+        !acceptHandles(server, events.onConnection, (status) => events.onAcceptFailed(nameOf(status)))
+      ) {
+        server.close();
+        return reject(new Error('this Node does not let a server hand over its handles'));
+      }
       server.on('error', (error) =>
         events.onAcceptFailed(isErrno(error) ? (error.code ?? '') : error.message),
       );
       resolve({ port: boundPort(server, listen), close: () => void server.close() });
     });
   });
+}
+
+function nameOf(status: number): string {
+  return status < 0 ? getSystemErrorName(status) : String(status);
 }
 
 function boundPort(server: Server, listen: Listen): number {

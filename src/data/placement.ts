@@ -59,8 +59,6 @@ export class Placement implements HeldSession {
   }
 
   start(): void {
-    const timeoutMs = this.#context.config().hold.timeoutMs;
-    this.#deadlineTimer = setTimeout(() => this.#giveUp(), timeoutMs);
     this.#tryCandidates();
   }
 
@@ -122,11 +120,13 @@ export class Placement implements HeldSession {
   #settled(dial: Dial, outcome: DialOutcome): void {
     this.#dials.delete(dial);
     const { member } = dial;
+    if (outcome.kind !== 'greeted') this.#armDeadline();
     switch (outcome.kind) {
       case 'greeted': {
         const errorPacket = errorNumberOf(outcome.firstBytes);
         if (errorPacket === null) return this.#succeed(dial, outcome.connection, outcome.firstBytes);
         outcome.connection.destroy();
+        this.#armDeadline();
         this.#countDial(member, 'error_packet');
         this.#serverError = outcome.firstBytes;
         this.#lastFailure = `${member.address} answered with error ${errorPacket}`;
@@ -181,6 +181,7 @@ export class Placement implements HeldSession {
 
   /** Nobody can be tried now: wait for the next topology, or for a while when somebody is there but does not answer. */
   #roundFailed(): void {
+    this.#armDeadline();
     if (this.#serverError !== null && !isPassing(errorNumberOf(this.#serverError) ?? 0))
       return this.#giveUp();
     if (this.#heldSinceMs === null && !this.#beginHold()) return;
@@ -195,6 +196,13 @@ export class Placement implements HeldSession {
       this.#retryDelayMs * (0.75 + Math.random() / 2),
     );
     this.#retryDelayMs = Math.min(MAX_RETRY_MS, this.#retryDelayMs * 2);
+  }
+
+  /** The time a client may wait counts from its first moment; most never wait and need no timer. */
+  #armDeadline(): void {
+    const { timeoutMs } = this.#context.config().hold;
+    const leftMs = this.#startedAtMs + timeoutMs - performance.now();
+    this.#deadlineTimer ??= setTimeout(() => this.#giveUp(), Math.max(0, leftMs));
   }
 
   #beginHold(): boolean {

@@ -6,7 +6,6 @@
  * In `opaque` (TLS passed through, compression, or bytes the tracker does not understand) everything is relayed, but
  * command boundaries are unknown.
  */
-import type { Socket } from 'node:net';
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
 import { encodeErrBeforeHandshake } from '../../protocol/err-packet.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
@@ -16,7 +15,7 @@ import { add, type EndReason, THREAD } from '../shared/counters.ts';
 import type { SessionFacts } from '../shared/messages.ts';
 import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
-import { Connection, type ConnectionSink, type Side } from './connection.ts';
+import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
 import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
 import { abandonHandshake, leave, quit } from './farewell.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
@@ -48,7 +47,7 @@ export class Session implements ConnectionSink {
   readonly #ended: Side[] = [];
   #isAdmitted = false;
 
-  constructor(context: ThreadContext, route: RouteState, id: number, accepted: Socket) {
+  constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted) {
     this.#context = context;
     this.#route = route;
     this.#client = Connection.accept(accepted, context.transport, this);
@@ -89,7 +88,8 @@ export class Session implements ConnectionSink {
       return;
     }
     this.#ended.push(side);
-    if (this.#commands?.hasQuit && side === 'server') return this.#endBoth();
+    // After COM_QUIT nobody has anything to say: there is no need to wait for the other side's FIN.
+    if (this.#commands?.hasQuit) return this.#endBoth();
     if (this.#ended[0] === 'server') this.#signalServerClosed();
     if (this.#ended.length === 2) return this.#endBoth();
     if (side === 'client') this.#server?.end();

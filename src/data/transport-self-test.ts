@@ -5,9 +5,10 @@
  * What is tried is what the fast transport stands on: adopting an accepted handle, reading into a lent buffer, and a
  * write to the descriptor that stops where the kernel's buffer is full and goes on in order.
  */
-import { createServer, type Server, Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { RelayMode } from '../config/config.ts';
 import { Connection, type ConnectionSink, type Transport } from './connection.ts';
+import { createListener } from './listener.ts';
 
 export type TransportChoice = {
   readonly transport: Transport;
@@ -27,50 +28,51 @@ export async function chooseTransport(mode: RelayMode, bufferBytes: number): Pro
   }
 }
 
-/** Sends a patterned stream through an accepted and a dialled connection, against a reader that starts late. */
-export function proveTransport(transport: Transport): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
-    const dialler = new Socket();
-    const received = { bytes: 0, isInOrder: true };
-    const finish = (error: Error | null) => {
-      clearTimeout(deadline);
-      closeAll(server, dialler, accepted);
-      if (error === null) resolve();
-      else reject(error);
-    };
-    const deadline = setTimeout(() => finish(new Error('the self-test did not end in time')), DEADLINE_MS);
-    let accepted: Connection | null = null;
-    server.on('error', finish);
-    dialler.on('error', finish);
-    server.on('connection', (socket) => {
-      accepted = Connection.accept(
-        socket,
-        transport,
-        sinkThat(PROBE.length, (bytes) => {
-          if (!bytes.equals(PROBE)) return finish(new Error('bytes read through the lent buffer differ'));
-          for (let sent = 0; sent < STREAM_BYTES; sent += PATTERN.length)
-            accepted?.write(PATTERN, 0, PATTERN.length);
-          if (accepted?.queuedBytes === 0) return finish(new Error('a full kernel buffer was not noticed'));
-          dialler.resume();
-        }),
-      );
-    });
-    dialler.on('data', (chunk: Buffer) => {
-      for (let index = 0; index < chunk.length; index += 4099) {
-        if (chunk[index] !== PATTERN[(received.bytes + index) % PATTERN.length]) received.isInOrder = false;
-      }
-      received.bytes += chunk.length;
-      if (!received.isInOrder) return finish(new Error('bytes arrived changed'));
-      if (received.bytes === STREAM_BYTES) finish(null);
-    });
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      if (address === null || typeof address === 'string') return finish(new Error('no loopback address'));
-      dialler.pause();
-      dialler.connect(address.port, '127.0.0.1', () => dialler.write(PROBE));
-    });
+/** Sends a patterned stream through an accepted connection, against a reader that starts late. */
+export async function proveTransport(transport: Transport): Promise<void> {
+  const dialler = new Socket();
+  const outcome = Promise.withResolvers<void>();
+  const deadline = setTimeout(
+    () => outcome.reject(new Error('the self-test did not end in time')),
+    DEADLINE_MS,
+  );
+  const connections: Connection[] = [];
+  const listener = await createListener({ host: '127.0.0.1', port: 0 }, false, transport.kind, {
+    onAcceptFailed: (code) => outcome.reject(new Error(`a connection could not be accepted: ${code}`)),
+    onConnection: (accepted) => {
+      const stream = (probe: Buffer) => {
+        if (!probe.equals(PROBE))
+          return outcome.reject(new Error('bytes read through the lent buffer differ'));
+        for (let sent = 0; sent < STREAM_BYTES; sent += PATTERN.length)
+          connection.write(PATTERN, 0, PATTERN.length);
+        if (connection.queuedBytes === 0)
+          return outcome.reject(new Error('a full kernel buffer was not noticed'));
+        dialler.resume();
+      };
+      const connection = Connection.accept(accepted, transport, sinkThat(PROBE.length, stream));
+      connections.push(connection);
+    },
   });
+  let received = 0;
+  dialler.on('error', outcome.reject);
+  dialler.on('data', (chunk: Buffer) => {
+    for (let index = 0; index < chunk.length; index += SAMPLE_STEP) {
+      if (chunk[index] === PATTERN[(received + index) % PATTERN.length]) continue;
+      return outcome.reject(new Error('bytes arrived changed'));
+    }
+    received += chunk.length;
+    if (received === STREAM_BYTES) outcome.resolve();
+  });
+  dialler.pause();
+  dialler.connect(listener.port, '127.0.0.1', () => dialler.write(PROBE));
+  try {
+    await outcome.promise;
+  } finally {
+    clearTimeout(deadline);
+    for (const connection of connections) connection.destroy();
+    dialler.destroy();
+    listener.close();
+  }
 }
 
 function sinkThat(length: number, then: (bytes: Buffer) => void): ConnectionSink {
@@ -87,15 +89,11 @@ function sinkThat(length: number, then: (bytes: Buffer) => void): ConnectionSink
   };
 }
 
-function closeAll(server: Server, dialler: Socket, accepted: Connection | null): void {
-  accepted?.destroy();
-  dialler.destroy();
-  server.close();
-}
-
 const PROBE = Buffer.from('fairlead');
 /** A prime length, so that a chunk that is lost or repeated shifts the pattern. */
 const PATTERN = Buffer.from(Array.from({ length: 65_521 }, (_, index) => (index * 31 + (index >> 8)) & 0xff));
 /** More than Linux lets a loopback socket hold. */
 const STREAM_BYTES = PATTERN.length * 256;
-const DEADLINE_MS = 2000;
+const DEADLINE_MS = 5000;
+/** Not every byte is looked at: a prime step meets any shift soon enough. */
+const SAMPLE_STEP = 4099;
