@@ -1,12 +1,14 @@
 /** What every proxy and every piece of work is given: the sandbox, the cluster, and ways to start programs in it. */
 import { join } from 'node:path';
 import { ACCOUNTS, type Command, type Sandbox, waitFor } from '../src/sandbox/index.ts';
-import { type ManagedProcess, startProcess } from '../src/sandbox/managed-process.ts';
+import { type ManagedProcess, readLogTail, startProcess } from '../src/sandbox/managed-process.ts';
 import type { Cluster } from './cluster.ts';
 
 export type Bench = {
   readonly sandbox: Sandbox;
   readonly cluster: Cluster;
+  /** How many file descriptors each program may have. */
+  readonly descriptors: number;
   /** Where Fairlead is to leave processor profiles, one for each thread; `undefined` for no profiles. */
   readonly profileDirectory: string | undefined;
 };
@@ -32,8 +34,15 @@ export function startProgram(sandbox: Sandbox, name: string, command: Command): 
 }
 
 /** Until an application can log in through `port`. */
-export async function waitUntilRouting(cluster: Cluster, what: string, port: number): Promise<void> {
-  await waitFor({ what: `${what} to route`, timeoutMs: ROUTING_TIMEOUT_MS }, async () => {
+export async function waitUntilRouting(
+  cluster: Cluster,
+  program: ManagedProcess,
+  port: number,
+): Promise<void> {
+  const what = `process ${program.pid} to route on ${port}`;
+  await waitFor({ what, timeoutMs: ROUTING_TIMEOUT_MS }, async () => {
+    const ended = program.exitReason();
+    if (ended !== undefined) throw new SandboxError(`${ended}: ${await readLogTail(program.logPath)}`);
     const connection = await cluster.primary.connect({ port, ...ACCOUNTS.app });
     await connection.end();
     return true;

@@ -20,14 +20,14 @@ if (options === 'help') process.stdout.write(USAGE);
 else await bench(options);
 
 async function bench(options: BenchOptions): Promise<void> {
-  const limited = raiseDescriptorLimit(DESCRIPTORS);
-  if (limited !== undefined) report(limited);
+  const descriptors = raiseDescriptorLimit(DESCRIPTORS);
+  report(`at most ${descriptors} file descriptors for each program`);
   const sandbox = await createSandbox({ log: report });
   try {
     report('starting the cluster');
     const machine = await describeMachine();
     const profileDirectory = options.profileDirectory && resolve(options.profileDirectory);
-    const context = { sandbox, cluster: await startCluster(sandbox), profileDirectory };
+    const context = { sandbox, cluster: await startCluster(sandbox), descriptors, profileDirectory };
     report('starting the proxies');
     const targets = await startTargets(context, options.targets);
     const workloads: WorkloadResult[] = [];

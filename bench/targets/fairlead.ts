@@ -43,7 +43,7 @@ export async function startFairlead(bench: Bench, variant: FairleadVariant = {})
     args: [...profiling, MAIN, 'run', '--config', configuration],
     env: inheritedEnvironment(),
   });
-  await waitUntilRouting(cluster, 'Fairlead', port);
+  await waitUntilRouting(cluster, program, port);
   return {
     port,
     pid: program.pid,

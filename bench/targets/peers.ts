@@ -35,7 +35,7 @@ export async function startFloor({ sandbox, cluster }: Bench): Promise<Target> {
   const [port = 0] = await sandbox.reservePorts(1);
   const args = [String(port), String(cluster.primary.port)];
   const relay = await startProgram(sandbox, `floor-${port}`, { file, args, env: inheritedEnvironment() });
-  await waitUntilRouting(cluster, 'the floor', port);
+  await waitUntilRouting(cluster, relay, port);
   return {
     port,
     pid: relay.pid,

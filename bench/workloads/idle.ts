@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Target } from '../bench.ts';
+import { readCpuMs } from '../measure/cpu-time.ts';
 import { readRssKib } from '../measure/resident-memory.ts';
 import { loadCommand, runLoad } from './load-program.ts';
 import type { Workload } from './workload.ts';
@@ -19,16 +20,24 @@ function idleSessions(count: number, maxRounds: number): Workload {
     // Memory that earlier work grew would hide what the sessions need.
     needsFreshTarget: true,
     maxRounds,
-    measures: [{ name: 'rssKib', title: 'KiB RSS each', better: 'less' }],
-    run: async (_bench, target, { isQuick }) => {
-      const sessions = isQuick ? QUICK_SESSIONS : count;
+    measures: [
+      { name: 'rssKib', title: 'KiB RSS each', better: 'less' },
+      { name: 'cpuMsPerSecond', title: 'CPU ms/s', better: 'less' },
+      { name: 'sessions', title: 'sessions', better: 'more' },
+    ],
+    run: async (bench, target, { isQuick }) => {
+      // The proxy needs two descriptors for each, and has others.
+      const possible = Math.floor(bench.descriptors / 2) - SPARE_DESCRIPTORS;
+      const sessions = Math.min(isQuick ? QUICK_SESSIONS : count, possible);
       // What a proxy needs once, it is to have taken before.
       await runLoad(target, { mode: 'connect', clients: 16, seconds: WARM_UP_SECONDS, sql: 'DO 1' });
       const before = await settledRss(target);
       const clients = await openSessions(target, sessions);
       const after = await settledRss(target);
+      const idle = await measureIdling(target, isQuick ? 1 : IDLE_SECONDS);
       await clients.close();
-      return before === undefined || after === undefined ? {} : { rssKib: (after - before) / sessions };
+      if (before === undefined || after === undefined) return { sessions };
+      return { rssKib: (after - before) / sessions, ...idle, sessions };
     },
   };
 }
@@ -57,6 +66,19 @@ async function openSessions(target: Target, count: number): Promise<{ close(): P
   };
 }
 
+/** What it costs to wait: probes, sweeps, metadata. */
+async function measureIdling(
+  { pid }: Target,
+  seconds: number,
+): Promise<{ readonly cpuMsPerSecond?: number }> {
+  if (pid === undefined) return {};
+  const startedAtMs = performance.now();
+  const beforeMs = await readCpuMs(pid);
+  await sleep(seconds * 1000);
+  const usedMs = (await readCpuMs(pid)) - beforeMs;
+  return { cpuMsPerSecond: (usedMs * 1000) / (performance.now() - startedAtMs) };
+}
+
 /** The memory once it no longer changes much from one look to the next; garbage is collected in its own time. */
 async function settledRss({ pid }: Target): Promise<number | undefined> {
   if (pid === undefined) return undefined;
@@ -71,6 +93,8 @@ async function settledRss({ pid }: Target): Promise<number | undefined> {
 }
 
 const QUICK_SESSIONS = 200;
+const SPARE_DESCRIPTORS = 50;
+const IDLE_SECONDS = 3;
 const WARM_UP_SECONDS = 1;
 const MAX_LOOKS = 20;
 const LOOK_INTERVAL_MS = 500;
