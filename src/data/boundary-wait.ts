@@ -1,9 +1,10 @@
 /**
  * A session that has to end, waiting for the moment at which that hurts nobody.
  *
- * Where the tracker knows boundaries, that is the next one outside a transaction. In an opaque session they are not
- * known and not guessed: it ends once nothing has moved for a while and the server spoke last, which is when a request
- * is least likely to be under way; nothing is routed by that. The grace bounds both.
+ * Where the tracker knows boundaries, that is the next one outside a transaction that is reached by an answer, or the
+ * present one if the client leaves it unused for a moment: who has just logged in is about to ask something. In an
+ * opaque session boundaries are not known and not guessed: it ends once nothing has moved for a while and the server
+ * spoke last, which is when a request is least likely to be under way; nothing is routed by that. The grace bounds both.
  */
 import type { EndReason } from '../shared/counters.ts';
 
@@ -30,9 +31,11 @@ export class BoundaryWait {
     this.#session = session;
     this.#graceTimer = setTimeout(() => session.cut(), graceMs);
     this.#quietTimer = setInterval(() => this.#tick(), QUIET_TICK_MS);
+    // What moved before does not count.
+    session.takeMoved();
   }
 
-  /** To be called whenever a boundary may have been reached. */
+  /** To be called after every answer of the server: it may have reached a boundary. */
   check(): void {
     if (this.#session.knowledge() === 'boundary') this.#session.end();
   }
@@ -44,10 +47,10 @@ export class BoundaryWait {
 
   #tick(): void {
     const knowledge = this.#session.knowledge();
-    if (knowledge === 'boundary') return this.#session.end();
-    const isQuiet = !this.#session.takeMoved() && knowledge === 'unknown';
+    const isQuiet = !this.#session.takeMoved() && knowledge !== 'busy';
     this.#quietTicks = isQuiet ? this.#quietTicks + 1 : 0;
-    if (this.#quietTicks >= QUIET_TICKS) this.#session.end();
+    const enough = knowledge === 'boundary' ? 1 : QUIET_TICKS;
+    if (this.#quietTicks >= enough) this.#session.end();
   }
 }
 

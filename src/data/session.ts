@@ -17,7 +17,6 @@ import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
 import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
 import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
-import { abandonHandshake, leave, quit } from './farewell.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
 import { endReasonFor, errFor, type Refusal, refusalFor } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
@@ -133,7 +132,6 @@ export class Session implements ConnectionSink {
       end: () => this.#endOrderly(reason),
       cut: () => this.cut(reason),
     });
-    this.#boundaryWait.check();
   }
 
   /** Ends the session at once. What was sent to the client before still reaches it. */
@@ -182,7 +180,6 @@ export class Session implements ConnectionSink {
 
   #placed(member: Member, connection: Connection, greeting: Buffer): void {
     const { limits } = this.#context.config();
-    this.#placement = null;
     this.#member = member;
     this.#server = connection;
     this.#account.placedOn(member);
@@ -231,8 +228,7 @@ export class Session implements ConnectionSink {
   }
 
   #authenticated(member: Member, facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void {
-    this.#clearDeadline();
-    this.#authentication = null;
+    this.#loginOver();
     this.#phase = 'command';
     this.#account.authenticated();
     if (this.#context.config().relay.tracking) {
@@ -245,14 +241,19 @@ export class Session implements ConnectionSink {
     }
     if (fromServer.length > 0) this.#relayToClient(fromServer, 0, fromServer.length);
     if (fromClient.length > 0) this.#relayToServer(fromClient, 0, fromClient.length);
-    this.#boundaryWait?.check();
   }
 
   #tlsBegins(fromClient: Buffer): void {
-    this.#clearDeadline();
-    this.#authentication = null;
+    this.#loginOver();
     this.#becomeOpaque('tls');
     if (fromClient.length > 0) this.#relayToServer(fromClient, 0, fromClient.length);
+  }
+
+  #loginOver(): void {
+    this.#clearDeadline();
+    this.#authentication = null;
+    this.#placement?.loginOver();
+    this.#placement = null;
   }
 
   /** From here on everything is relayed and nothing is known of boundaries. */
@@ -305,7 +306,7 @@ export class Session implements ConnectionSink {
   #endBoth(): void {
     const server = this.#server;
     this.#server = null;
-    if (server !== null) leave(server);
+    if (server !== null) this.#context.farewells.leave(server);
     if (this.#commands?.hasQuit) return this.#endClient('client_quit');
     this.#endClient(this.#ended[0] === 'server' ? 'server_closed' : 'client_closed');
   }
@@ -315,7 +316,7 @@ export class Session implements ConnectionSink {
     const server = this.#server;
     this.#server = null;
     if (server !== null) {
-      if (this.#phase === 'command') quit(server);
+      if (this.#phase === 'command') this.#context.farewells.quit(server);
       else server.destroy();
     }
     this.#endClient(reason);
@@ -335,7 +336,7 @@ export class Session implements ConnectionSink {
   #endClient(reason: EndReason): void {
     if (this.#phase === 'closed') return;
     this.#close(reason);
-    leave(this.#client);
+    this.#context.farewells.leave(this.#client);
   }
 
   /** Ends the session of a client that is gone. */
@@ -356,6 +357,7 @@ export class Session implements ConnectionSink {
   /** Lets go of everything but the client. */
   #release(): void {
     this.#placement?.abandon();
+    this.#placement?.loginOver();
     this.#placement = null;
     this.#boundaryWait?.close();
     this.#boundaryWait = null;
@@ -364,8 +366,7 @@ export class Session implements ConnectionSink {
     const server = this.#server;
     this.#server = null;
     if (server === null) return;
-    const isUnanswered = this.#authentication !== null && !this.#authentication.hasAnswered;
-    if (isUnanswered && server.isOpen) abandonHandshake(server);
+    if (this.#authentication !== null) this.#authentication.leaveServer(this.#context.farewells);
     else server.destroy();
   }
 
