@@ -63,6 +63,12 @@ export class ConnectionPhase {
     return this.#state;
   }
 
+  /** The sequence id of the packet the server waits for; undefined while it waits for none, or for the rest of one. */
+  get awaitedSequenceId(): number | undefined {
+    const isClientsTurn = this.#state === 'auth-response' || this.#state === 'auth-data';
+    return isClientsTurn && this.#client.splitter.isBetweenPackets ? this.#expectedSequenceId : undefined;
+  }
+
   /** Reads what the server sent. @throws ProtocolError; the phase has then `failed`. */
   feedServer(chunk: Uint8Array): FeedResult {
     return this.#feed(this.#server, chunk);

@@ -9,6 +9,7 @@ import { ConnectionPhase } from '../../protocol/connection-phase.ts';
 import type { ErrPacket } from '../../protocol/err-packet.ts';
 import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import type { Connection } from './connection.ts';
+import type { Farewells } from './farewell.ts';
 
 /** How the connection phase ended; each is called once, as the last thing the relay does. */
 export type ConnectionPhaseSink = {
@@ -44,9 +45,10 @@ export class ConnectionPhaseRelay {
     this.#sink = sink;
   }
 
-  /** True once the server knows who is calling: from then on a close is a login that was given up, not a broken handshake. */
-  get hasAnswered(): boolean {
-    return this.#firstPacket === null;
+  /** The client is gone, or not to be let in: brings the server's part to an end that it does not count as a failure. */
+  leaveServer(farewells: Farewells): void {
+    if (this.#firstPacket !== null) farewells.abandonHandshake(this.#server);
+    else farewells.abandonAuthentication(this.#server, this.#phase.awaitedSequenceId ?? null);
   }
 
   /** An ERR packet as the client expects it at this moment. */

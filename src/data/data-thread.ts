@@ -19,6 +19,7 @@ import { type Admission, createAdmission } from './admission.ts';
 import { isErrno, type Transport } from './connection.ts';
 import { createDrain, type Drain } from './drain.ts';
 import { createEventLimiter, type EventLimiter } from './event-limiter.ts';
+import { Farewells } from './farewell.ts';
 import { createGreetingPace } from './greeting-pace.ts';
 import { createHoldQueue } from './hold.ts';
 import { CAN_SHARE_PORTS, createListener, type Listener } from './listener.ts';
@@ -52,6 +53,7 @@ export class DataThread implements ThreadContext {
   readonly sessions = new Set<Session>();
   readonly holdQueue = createHoldQueue();
   readonly greetingPace = createGreetingPace();
+  readonly farewells = new Farewells();
   readonly #post: Post;
   readonly #limiter: EventLimiter;
   readonly #routes = new Map<string, OpenRoute>();
@@ -116,7 +118,7 @@ export class DataThread implements ThreadContext {
         void this.#reload(message.config, message.routes);
         return;
       case 'drain':
-        this.#drain ??= createDrain(this.sessions, message, {
+        this.#drain ??= createDrain(this.sessions, this.farewells, message, {
           stopAccepting: () => this.#stopAccepting(),
           onDrained: () => this.#post({ kind: 'drained' }),
         });
@@ -156,6 +158,7 @@ export class DataThread implements ThreadContext {
     clearInterval(this.#sweeper);
     this.readmission.close();
     this.holdQueue.close();
+    this.farewells.close();
   }
 
   #adopt(topology: Topology): void {

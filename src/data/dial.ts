@@ -1,13 +1,18 @@
 /**
  * One attempt to reach one member: connect, then wait for its initial handshake.
  */
+import { ERR_HEADER } from '../../protocol/err-packet.ts';
+import { PROTOCOL_VERSION } from '../../protocol/initial-handshake.ts';
 import { PACKET_HEADER_BYTES } from '../../protocol/packet-header.ts';
 import type { Member } from '../../routing/topology.ts';
 import { Connection, type ConnectionSink, type Side, type Transport } from './connection.ts';
+import type { Farewells } from './farewell.ts';
 
 export type DialOutcome =
-  /** The server sent its first packet: an initial handshake, or an ERR in its place. */
+  /** The server sent its initial handshake. */
   | { readonly kind: 'greeted'; readonly connection: Connection; readonly firstBytes: Buffer }
+  /** The server sent an ERR in its place, and closes. */
+  | { readonly kind: 'error-packet'; readonly errorNumber: number; readonly packet: Buffer }
   | { readonly kind: 'refused' | 'unreachable'; readonly code: string }
   /** The router itself could not open a connection: no descriptors, no local ports. Says nothing about the member. */
   | { readonly kind: 'out-of-resources'; readonly code: string }
@@ -45,12 +50,12 @@ export class Dial implements ConnectionSink {
     });
   }
 
-  /** Nobody wants the answer any more. */
-  abandon(): void {
+  /** Nobody wants the answer any more. The server may have accepted already, and is not broken off. */
+  abandon(farewells: Farewells): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
     clearTimeout(this.#timer);
-    this.#connection.destroy();
+    farewells.abandonDial(this.#connection, this.#received, this.#deadlines.handshakeTimeoutMs);
   }
 
   onBytes(_side: Side, buffer: Buffer, length: number): void {
@@ -62,7 +67,21 @@ export class Dial implements ConnectionSink {
       payloadBytes > 0 && payloadBytes <= MAX_FIRST_PAYLOAD_BYTES && this.#received[3] === 0;
     if (!isPlausible) return this.#finish({ kind: 'no-handshake', why: 'malformed' });
     if (this.#received.length < PACKET_HEADER_BYTES + payloadBytes) return;
-    this.#finish({ kind: 'greeted', connection: this.#connection, firstBytes: this.#received });
+    this.#finish(this.#outcomeOf(this.#received));
+  }
+
+  #outcomeOf(packet: Buffer): DialOutcome {
+    switch (packet[PACKET_HEADER_BYTES]) {
+      case PROTOCOL_VERSION:
+        return { kind: 'greeted', connection: this.#connection, firstBytes: packet };
+      case ERR_HEADER: {
+        const numberAt = PACKET_HEADER_BYTES + 1;
+        const errorNumber = packet.length < numberAt + 2 ? 0 : packet.readUInt16LE(numberAt);
+        return { kind: 'error-packet', errorNumber, packet };
+      }
+      default:
+        return { kind: 'no-handshake', why: 'malformed' };
+    }
   }
 
   onEnd(): void {

@@ -2,6 +2,7 @@
  * The router's own going: keep accepting for a while (load balancers are slow to notice), then close sessions at their
  * boundaries, spread over the time there is so that clients do not come back all at once, then close the rest.
  */
+import type { Farewells } from './farewell.ts';
 import type { Session } from './session.ts';
 
 export type Drain = { readonly startedAtMs: number };
@@ -15,7 +16,12 @@ export type DrainPlan = {
 
 export type DrainActions = { stopAccepting(): void; onDrained(): void };
 
-export function createDrain(sessions: ReadonlySet<Session>, plan: DrainPlan, actions: DrainActions): Drain {
+export function createDrain(
+  sessions: ReadonlySet<Session>,
+  farewells: Farewells,
+  plan: DrainPlan,
+  actions: DrainActions,
+): Drain {
   const startedAtMs = performance.now();
   const spreadMs = Math.max(0, (plan.timeoutMs - plan.stopAcceptingAfterMs) * SPREAD_SHARE);
   setTimeout(() => {
@@ -29,6 +35,8 @@ export function createDrain(sessions: ReadonlySet<Session>, plan: DrainPlan, act
     const elapsedMs = performance.now() - startedAtMs;
     if (elapsedMs >= plan.timeoutMs) for (const session of sessions) session.cut('shutdown');
     if (elapsedMs < plan.stopAcceptingAfterMs || sessions.size > 0) return;
+    // What sessions have sent last may still be on its way.
+    if (farewells.size > 0 && elapsedMs < plan.timeoutMs + FAREWELL_MS) return;
     clearInterval(watch);
     actions.onDrained();
   }, TICK_MS);
@@ -38,3 +46,5 @@ export function createDrain(sessions: ReadonlySet<Session>, plan: DrainPlan, act
 /** Idle sessions are asked to end within this share of the time; the rest is left to those in a transaction. */
 const SPREAD_SHARE = 0.5;
 const TICK_MS = 20;
+/** What a farewell usually takes at most. */
+const FAREWELL_MS = 1000;

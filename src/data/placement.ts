@@ -2,9 +2,7 @@
  * Finds a server for a session: candidates in order, each dialled within its deadlines; a silent one is overtaken by the
  * next; and when there is nobody, the session is held until a topology offers somebody or its time is up.
  */
-import { ERR_HEADER } from '../../protocol/err-packet.ts';
 import { ERRORS } from '../../protocol/error-codes.ts';
-import { PACKET_HEADER_BYTES } from '../../protocol/packet-header.ts';
 import { candidates } from '../../routing/strategies.ts';
 import type { Member } from '../../routing/topology.ts';
 import {
@@ -48,7 +46,7 @@ export class Placement implements HeldSession {
   #deadlineTimer: NodeJS.Timeout | null = null;
   #retryDelayMs = MIN_RETRY_MS;
   #heldSinceMs: number | null = null;
-  #serverError: Buffer | null = null;
+  #serverError: ServerError | null = null;
   #lastFailure = '';
   #isOver = false;
 
@@ -70,6 +68,11 @@ export class Placement implements HeldSession {
 
   get isHeld(): boolean {
     return this.#heldSinceMs !== null;
+  }
+
+  /** The login this search led to is over: the next held session may go on. */
+  loginOver(): void {
+    this.#context.holdQueue.through(this);
   }
 
   /** The client is gone. */
@@ -122,18 +125,15 @@ export class Placement implements HeldSession {
     const { member } = dial;
     if (outcome.kind !== 'greeted') this.#armDeadline();
     switch (outcome.kind) {
-      case 'greeted': {
-        const errorPacket = errorNumberOf(outcome.firstBytes);
-        if (errorPacket === null) return this.#succeed(dial, outcome.connection, outcome.firstBytes);
-        outcome.connection.destroy();
-        this.#armDeadline();
+      case 'greeted':
+        return this.#succeed(dial, outcome.connection, outcome.firstBytes);
+      case 'error-packet':
         this.#countDial(member, 'error_packet');
-        this.#serverError = outcome.firstBytes;
-        this.#lastFailure = `${member.address} answered with error ${errorPacket}`;
-        if (errorPacket === ERRORS.ER_SERVER_SHUTDOWN.number)
-          this.#context.signal('server-error', member, errorPacket);
+        this.#serverError = outcome;
+        this.#lastFailure = `${member.address} answered with error ${outcome.errorNumber}`;
+        if (outcome.errorNumber === ERRORS.ER_SERVER_SHUTDOWN.number)
+          this.#context.signal('server-error', member, outcome.errorNumber);
         break;
-      }
       case 'refused':
       case 'unreachable':
         this.#countDial(member, outcome.kind === 'refused' ? 'refused' : 'error');
@@ -182,8 +182,7 @@ export class Placement implements HeldSession {
   /** Nobody can be tried now: wait for the next topology, or for a while when somebody is there but does not answer. */
   #roundFailed(): void {
     this.#armDeadline();
-    if (this.#serverError !== null && !isPassing(errorNumberOf(this.#serverError) ?? 0))
-      return this.#giveUp();
+    if (this.#serverError !== null && !isPassing(this.#serverError.errorNumber)) return this.#giveUp();
     if (this.#heldSinceMs === null && !this.#beginHold()) return;
     this.#context.holdQueue.join(this);
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
@@ -229,7 +228,8 @@ export class Placement implements HeldSession {
     const serverError = this.#serverError;
     if (this.#heldSinceMs !== null) this.#count(ROUTE.holdsExpired);
     this.#close();
-    if (serverError !== null) return this.#sink.onUnplaced({ kind: 'server-error', packet: serverError });
+    if (serverError !== null)
+      return this.#sink.onUnplaced({ kind: 'server-error', packet: serverError.packet });
     this.#sink.onUnplaced({ kind: 'no-destination', why: this.#why() });
   }
 
@@ -247,7 +247,7 @@ export class Placement implements HeldSession {
       if (timer !== null) clearTimeout(timer);
     }
     for (const dial of this.#dials) {
-      dial.abandon();
+      dial.abandon(this.#context.farewells);
       this.#countDial(dial.member, 'abandoned');
     }
     this.#dials.clear();
@@ -273,12 +273,8 @@ export class Placement implements HeldSession {
   }
 }
 
-/** The number in an ERR that came in place of the initial handshake, or null when it is no ERR. */
-function errorNumberOf(firstBytes: Buffer): number | null {
-  if (firstBytes[PACKET_HEADER_BYTES] !== ERR_HEADER) return null;
-  const numberAt = PACKET_HEADER_BYTES + 1;
-  return firstBytes.length < numberAt + 2 ? 0 : firstBytes.readUInt16LE(numberAt);
-}
+/** An ERR in place of the initial handshake. */
+type ServerError = Extract<DialOutcome, { readonly kind: 'error-packet' }>;
 
 /** Errors that may be gone in a moment: the server is full, or on its way down or up. */
 function isPassing(errorNumber: number): boolean {

@@ -5,7 +5,6 @@
 import type { Member, Topology } from '../../routing/topology.ts';
 import { MEMBER, memberOffset } from '../shared/counters.ts';
 import { Dial } from './dial.ts';
-import { abandonHandshake } from './farewell.ts';
 import type { ThreadContext } from './thread-context.ts';
 
 export class Readmission {
@@ -43,8 +42,8 @@ export class Readmission {
     for (const member of quarantine.dueForProbe(members, Date.now())) {
       if (member.dial === null) continue;
       new Dial(member, member.dial, transport, this.#context.config().dial, (_dial, outcome) => {
-        if (outcome.kind !== 'greeted') return;
-        abandonHandshake(outcome.connection);
+        if (outcome.kind === 'greeted') this.#context.farewells.abandonHandshake(outcome.connection);
+        else if (outcome.kind !== 'error-packet') return;
         this.succeeded(member);
       });
     }

@@ -11,6 +11,7 @@ import type { BoundRoute, DataConfig } from '../shared/messages.ts';
 import type { SignalKind } from '../shared/signals.ts';
 import type { Admission } from './admission.ts';
 import type { Transport } from './connection.ts';
+import type { Farewells } from './farewell.ts';
 import type { GreetingPace } from './greeting-pace.ts';
 import type { HoldQueue } from './hold.ts';
 import type { Readmission } from './readmission.ts';
@@ -29,6 +30,7 @@ export type ThreadContext = {
   readonly admission: Admission;
   readonly holdQueue: HoldQueue;
   readonly greetingPace: GreetingPace;
+  readonly farewells: Farewells;
   readonly sessions: Set<Session>;
   config(): DataConfig;
   topology(): Topology;
