@@ -51,7 +51,11 @@ export class RawClient extends Wire {
 }
 
 /** A HandshakeResponse41 as a client without a password sends it. */
-export function loginPayload(username = 'app', attributeBytes = 0): Buffer {
+export function loginPayload(
+  username = 'app',
+  attributeBytes = 0,
+  authResponse: Buffer = Buffer.alloc(0),
+): Buffer {
   return encodeHandshakeResponse41({
     capabilityFlags: (SERVER_CAPABILITIES & ~CLIENT_SSL) >>> 0,
     mariadbCapabilityFlags: 0,
@@ -59,7 +63,7 @@ export function loginPayload(username = 'app', attributeBytes = 0): Buffer {
     characterSet: 255,
     textEncoding: 'utf8',
     username,
-    authResponse: Buffer.alloc(0),
+    authResponse,
     database: undefined,
     authPluginName: 'caching_sha2_password',
     attributes: [{ name: 'program_name', value: 'x'.repeat(attributeBytes) }],

@@ -1,0 +1,116 @@
+/**
+ * Against a real server: clients that give up, at any moment, do not add to what max_connect_errors counts, so they cannot
+ * shut out the router's address. The server's host cache ignores 127.0.0.1, so the router reaches it from another.
+ */
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import t, { type Test } from 'tap';
+import { createSandbox, type Server } from '../../src/sandbox/index.ts';
+import { memberNamed } from '../routing/members.ts';
+import { DataLab } from '../support/data-lab.ts';
+import { LOGIN, loginPayload, RawClient } from '../support/raw-client.ts';
+import { until } from '../support/until.ts';
+
+const ROUTER_ADDRESS = '127.0.0.3';
+const CLIENTS = 20;
+
+t.test('clients that give up are no connect errors of the router’s address', async (t) => {
+  const sandbox = await createSandbox();
+  t.teardown(() => sandbox.close());
+  const server = await sandbox.startServer({
+    variables: { skip_name_resolve: 'OFF', max_connect_errors: 1 },
+  });
+
+  await t.test('the server does count: a broken handshake blocks an address', async (t) => {
+    const address = '127.0.0.9';
+    const client = await RawClient.connect(server.port, address);
+    await client.readPacket();
+    client.close();
+    await until('the server to notice', async () => (await errorsOf(server, address)) === 1);
+    const blocked = await RawClient.connect(server.port, address);
+    t.equal((await blocked.readErr()).errorCode, 1129);
+    blocked.close();
+  });
+
+  const port = await startHop(t, server.port);
+  const lab = await DataLab.start(t);
+  lab.publish(
+    memberNamed('real', {
+      dial: { host: '127.0.0.1', port },
+      role: 'PRIMARY',
+      acceptsWrites: true,
+      slot: 0,
+    }),
+  );
+
+  for (const [when, giveUp] of WAYS_TO_GIVE_UP) {
+    await t.test(`${CLIENTS} clients that leave ${when}`, async (t) => {
+      await Promise.all(Array.from({ length: CLIENTS }, () => giveUp(lab.port())));
+      await until('the sessions to end', () => lab.route('sessionsOpen') === 0);
+      await until('the farewells to be over', () => lab.thread.farewells.size === 0);
+      t.equal(await errorsOf(server, ROUTER_ADDRESS), 0);
+      const connection = await server.connect({ port: lab.port() });
+      t.match(await connection.query('SELECT 1 AS one'), [[{ one: 1 }]], 'the next one gets in');
+      await connection.end();
+    });
+  }
+  await lab.settled();
+});
+
+const WAYS_TO_GIVE_UP: readonly (readonly [string, (port: number) => Promise<void>])[] = [
+  ['at once', async (port) => (await RawClient.connect(port)).reset()],
+  [
+    'when they are greeted',
+    async (port) => {
+      const client = await RawClient.connect(port);
+      await client.readPacket();
+      client.close();
+    },
+  ],
+  [
+    'in the middle of their login packet',
+    async (port) => {
+      const client = await RawClient.connect(port);
+      await client.readPacket();
+      client.write(LOGIN.subarray(0, 50));
+      client.close();
+    },
+  ],
+  ['when they are asked for their password', (port) => leaveWhenAsked(port, 'root')],
+  ['when they are asked for another plugin', (port) => leaveWhenAsked(port, 'somebody')],
+];
+
+async function leaveWhenAsked(port: number, username: string): Promise<void> {
+  const client = await RawClient.connect(port);
+  await client.readPacket();
+  // A password that is wrong, for an account that has one, and no password for one that does not exist.
+  client.send(1, loginPayload(username, 0, username === 'root' ? Buffer.alloc(32, 1) : undefined));
+  await client.readPacket();
+  client.close();
+}
+
+/** What counts towards max_connect_errors; null while the server has not seen the address. */
+async function errorsOf(server: Server, address: string): Promise<number | null> {
+  const rows = await server.query(
+    'SELECT SUM_CONNECT_ERRORS AS errors FROM performance_schema.host_cache WHERE IP = ?',
+    [address],
+  );
+  return rows[0] === undefined ? null : Number(rows[0]['errors']);
+}
+
+/** Passes connections on to `port` from ROUTER_ADDRESS, and their ends as they are. */
+async function startHop(t: Test, port: number): Promise<number> {
+  const hop = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect({ host: '127.0.0.1', port, localAddress: ROUTER_ADDRESS, allowHalfOpen: true });
+    near.pipe(far).pipe(near);
+    near.on('error', () => far.destroy());
+    far.on('error', () => near.destroy());
+    near.on('close', () => far.destroy());
+    far.on('close', () => near.destroy());
+  });
+  hop.listen(0, '127.0.0.1');
+  await once(hop, 'listening');
+  t.teardown(() => hop.close());
+  const address = hop.address();
+  return address === null || typeof address === 'string' ? 0 : address.port;
+}
