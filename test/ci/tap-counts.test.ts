@@ -60,7 +60,12 @@ t.test(
     const { passed, failed, skipped } = countTap(TAP);
     // "later" is to do, and passes all the same; a file without blocks is one test.
     t.equal(passed, 4);
-    t.strictSame(failed, ['test/a.test.ts > outer > inner three', 'test/b.test.ts']);
+    t.strictSame(
+      failed.map(({ name }) => name),
+      ['test/a.test.ts > outer > inner three', 'test/b.test.ts'],
+    );
+    t.match(failed[0]?.details.join('\n'), /not ok 1 - should be equal\n +diff: \|\n +ok 9 - quoted/);
+    t.match(failed[1]?.details.join('\n'), /not ok 2 - boom\n +stack/);
     t.strictSame(skipped, [{ name: 'test/a.test.ts > outer > inner two', reason: 'because so' }]);
   },
 );
@@ -69,7 +74,7 @@ t.test('a run that broke off has failed where it stood', async (t) => {
   const text = TAP.slice(0, TAP.indexOf('        ok 1 - inner one'));
   t.strictSame(countTap(text), {
     passed: 0,
-    failed: ['test/a.test.ts > outer > inner one'],
+    failed: [{ name: 'test/a.test.ts > outer > inner one', details: ['it did not end'] }],
     skipped: [],
   });
   t.strictSame(countTap(''), { passed: 0, failed: [], skipped: [] });

@@ -103,12 +103,12 @@ t.test('a usual port that is taken is told, and another one is used', async (t) 
   const address = other.address();
   const taken = address === null || typeof address === 'string' ? 0 : address.port;
   const [ro = 0, admin = 0] = await sandbox.reservePorts(2);
-  let told = '';
-  const terminal = { writeOut: (text: string) => void (told += text), writeError: t.fail, environment: {} };
+  const told: string[] = [];
+  const terminal = { writeOut: (text: string) => void told.push(text), writeError: t.fail, environment: {} };
   const ports = await choosePorts(sandbox, { rw: taken, ro, admin }, terminal);
   t.strictSame(ports, { rw: ports.rw, ro, admin });
   t.not(ports.rw, taken);
-  t.match(told, `port ${taken} is taken by another program: the demo uses ${ports.rw} instead`);
+  t.match(told.join(''), `port ${taken} is taken by another program: the demo uses ${ports.rw} instead`);
 });
 
 /** The lines a person would copy: indented by two under a numbered step. */
