@@ -44,7 +44,8 @@ export class Dial implements ConnectionSink {
     this.member = member;
     this.#settle = settle;
     this.#deadlines = deadlines;
-    this.#timer = setTimeout(() => this.#late(), deadlines.connectTimeoutMs);
+    const { connectTimeoutMs, handshakeTimeoutMs } = deadlines;
+    this.#timer = setTimeout(() => this.#late(), Math.min(connectTimeoutMs, handshakeTimeoutMs));
     this.#connection = Connection.dial(address, transport, this, () => {
       this.#connectedAtMs = performance.now();
     });
@@ -99,11 +100,16 @@ export class Dial implements ConnectionSink {
     this.#finish({ kind: code === 'ECONNREFUSED' ? 'refused' : 'unreachable', code });
   }
 
-  /** One timer serves both deadlines: it is rarely needed at all, and set again only where the second begins. */
+  /** One timer serves both deadlines: it is rarely needed at all, and set again where there is time left. */
   #late(): void {
-    if (this.#connectedAtMs === null) return this.#finish({ kind: 'connect-timeout' });
-    const leftMs = this.#connectedAtMs + this.#deadlines.handshakeTimeoutMs - performance.now();
-    if (leftMs <= 0) return this.#finish({ kind: 'no-handshake', why: 'timeout' });
+    const { connectTimeoutMs, handshakeTimeoutMs } = this.#deadlines;
+    const isConnected = this.#connectedAtMs !== null;
+    const sinceMs = performance.now() - (this.#connectedAtMs ?? this.startedAtMs);
+    const leftMs = (isConnected ? handshakeTimeoutMs : connectTimeoutMs) - sinceMs;
+    if (leftMs <= 0)
+      return this.#finish(
+        isConnected ? { kind: 'no-handshake', why: 'timeout' } : { kind: 'connect-timeout' },
+      );
     this.#timer = setTimeout(() => this.#late(), leftMs);
   }
 

@@ -1,20 +1,28 @@
 /**
  * Sessions that wait for a destination, first come first served.
  *
- * A new topology wakes them in batches, so that a primary that has just been promoted is not met by all of them at once.
- * A session that is woken and finds nothing joins the queue again at its end; its own deadline runs on.
+ * A new topology wakes them a few at a time: the next one goes on when one before it is through its login. So a primary
+ * that has just been promoted is not met by all of them at once, and the first ones are served at once instead of all at
+ * the end. A session that is woken and finds nothing joins the queue again at its end; its own deadline runs on. Where
+ * members are offered and none can be reached, all are woken again after a moment, in the same way.
  */
 
 export type HeldSession = {
-  /** A new topology is there, or the time to try again has come. */
+  /** A new topology is there. To be answered with `through`, sooner or later. */
   wake(): void;
 };
 
 export type HoldQueue = {
+  /** Takes the session in, or in again. */
   join(session: HeldSession): void;
+  /** It waits no more. */
   leave(session: HeldSession): void;
-  /** Wakes everybody who waits now, a batch at a time. */
+  /** A session that was woken is logged in, or gone. */
+  through(session: HeldSession): void;
+  /** Wakes everybody who waits now, as the window allows. */
   wakeAll(): void;
+  /** There are candidates, but none could be reached: wakes everybody again in a moment. */
+  retrySoon(): void;
   readonly size: number;
   close(): void;
 };
@@ -22,35 +30,74 @@ export type HoldQueue = {
 export function createHoldQueue(): HoldQueue {
   const waiting = new Set<HeldSession>();
   /** Those of `waiting` the running wake-up has still to reach, oldest first. */
-  let due: HeldSession[] = [];
-  let timer: NodeJS.Timeout | null = null;
+  let due: readonly HeldSession[] = [];
+  /** The first of `due` that has not been reached. */
+  let next = 0;
+  let isWaking = false;
+  let retryTimer: NodeJS.Timeout | null = null;
+  /** Woken and not through, each with the timer that stops counting it. */
+  const underWay = new Map<HeldSession, NodeJS.Timeout>();
 
-  const wakeBatch = () => {
-    timer = null;
-    for (const session of due.splice(0, BATCH_SESSIONS)) {
-      if (waiting.delete(session)) session.wake();
+  const through = (session: HeldSession) => {
+    const timer = underWay.get(session);
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    underWay.delete(session);
+    wakeNext();
+  };
+
+  const wakeNext = () => {
+    // A session that finds nothing is through before `wake` returns; the loop goes on, not a call within the call.
+    if (isWaking) return;
+    isWaking = true;
+    while (underWay.size < WINDOW_SESSIONS && next < due.length) {
+      const session = due[next++];
+      if (session === undefined || !waiting.delete(session)) continue;
+      underWay.set(session, setTimeout(through, PATIENCE_MS, session));
+      session.wake();
     }
-    if (due.length > 0) timer = setTimeout(wakeBatch, BATCH_INTERVAL_MS);
+    if (next >= due.length) due = [];
+    isWaking = false;
+  };
+
+  const wakeAll = () => {
+    due = [...waiting];
+    next = 0;
+    wakeNext();
   };
 
   return {
-    join: (session) => void waiting.add(session),
+    join(session) {
+      waiting.add(session);
+      through(session);
+    },
     leave: (session) => void waiting.delete(session),
-    wakeAll() {
-      due = [...waiting];
-      if (timer === null) wakeBatch();
+    through,
+    wakeAll,
+    retrySoon() {
+      // What one has not found now, those behind it would not find either.
+      due = [];
+      retryTimer ??= setTimeout(() => {
+        retryTimer = null;
+        wakeAll();
+      }, RETRY_MS);
     },
     get size() {
       return waiting.size;
     },
     close() {
-      if (timer !== null) clearTimeout(timer);
+      for (const timer of underWay.values()) clearTimeout(timer);
+      if (retryTimer !== null) clearTimeout(retryTimer);
+      underWay.clear();
       waiting.clear();
       due = [];
     },
   };
 }
 
-/** 32 connects each 5 ms and thread: 6,400 a second, more than a mysqld authenticates, well under its backlog. */
-const BATCH_SESSIONS = 32;
-const BATCH_INTERVAL_MS = 5;
+/** Logins under way at once, a thread: enough to keep a server busy, few enough that each is quick. */
+const WINDOW_SESSIONS = 8;
+/** A session that takes longer does not hold up the others: at worst 320 a second and thread go on. */
+const PATIENCE_MS = 25;
+/** One timer for all who wait: with the window, a member that refuses is asked at most 80 times a second and thread. */
+const RETRY_MS = 100;

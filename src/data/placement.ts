@@ -42,9 +42,9 @@ export class Placement implements HeldSession {
   /** Candidates of this round that have not been tried. */
   #untried: readonly Member[] = [];
   #overtakeTimer: NodeJS.Timeout | null = null;
-  #retryTimer: NodeJS.Timeout | null = null;
   #deadlineTimer: NodeJS.Timeout | null = null;
-  #retryDelayMs = MIN_RETRY_MS;
+  /** Somebody was dialled in this round. */
+  #hasTried = false;
   #heldSinceMs: number | null = null;
   #serverError: ServerError | null = null;
   #lastFailure = '';
@@ -88,6 +88,7 @@ export class Placement implements HeldSession {
     const { quarantine, failedMembers } = this.#context;
     const topology = this.#context.topology();
     this.#untried = candidates(topology, bound, position, quarantine.isQuarantined, failedMembers.hasFailed);
+    this.#hasTried = this.#untried.length > 0;
     this.#serverError = null;
     this.#dialNext();
   }
@@ -115,6 +116,7 @@ export class Placement implements HeldSession {
     this.#overtakeTimer = setTimeout(() => {
       this.#overtakeTimer = null;
       // Others need not find out for themselves; the dial goes on and may still be the first.
+      this.#context.signal('no-handshake', dial.member);
       this.#reportFailure(dial.member, 'slow to greet');
       this.#dialNext();
     }, this.#context.greetingPace.patienceMs());
@@ -185,16 +187,8 @@ export class Placement implements HeldSession {
     if (this.#serverError !== null && !isPassing(this.#serverError.errorNumber)) return this.#giveUp();
     if (this.#heldSinceMs === null && !this.#beginHold()) return;
     this.#context.holdQueue.join(this);
-    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
-    this.#retryTimer = setTimeout(
-      () => {
-        this.#retryTimer = null;
-        this.#context.holdQueue.leave(this);
-        this.wake();
-      },
-      this.#retryDelayMs * (0.75 + Math.random() / 2),
-    );
-    this.#retryDelayMs = Math.min(MAX_RETRY_MS, this.#retryDelayMs * 2);
+    // Without a candidate only a new topology helps.
+    if (this.#hasTried) this.#context.holdQueue.retrySoon();
   }
 
   /** The time a client may wait counts from its first moment; most never wait and need no timer. */
@@ -243,7 +237,7 @@ export class Placement implements HeldSession {
 
   #close(): void {
     this.#isOver = true;
-    for (const timer of [this.#overtakeTimer, this.#retryTimer, this.#deadlineTimer]) {
+    for (const timer of [this.#overtakeTimer, this.#deadlineTimer]) {
       if (timer !== null) clearTimeout(timer);
     }
     for (const dial of this.#dials) {
@@ -280,6 +274,3 @@ type ServerError = Extract<DialOutcome, { readonly kind: 'error-packet' }>;
 function isPassing(errorNumber: number): boolean {
   return errorNumber === ERRORS.ER_CON_COUNT_ERROR.number || errorNumber === ERRORS.ER_SERVER_SHUTDOWN.number;
 }
-
-const MIN_RETRY_MS = 50;
-const MAX_RETRY_MS = 500;
