@@ -194,6 +194,8 @@ export class Placement implements HeldSession {
   /** The time a client may wait counts from its first moment; most never wait and need no timer. */
   #armDeadline(): void {
     const { timeoutMs } = this.#context.config().hold;
+    // Without a hold every candidate is tried once, each within its own deadlines.
+    if (timeoutMs === 0) return;
     const leftMs = this.#startedAtMs + timeoutMs - performance.now();
     this.#deadlineTimer ??= setTimeout(() => this.#giveUp(), Math.max(0, leftMs));
   }

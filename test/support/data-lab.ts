@@ -81,8 +81,8 @@ export class DataLab {
   }
 
   /** Starts a server that is closed at the end of `t`. */
-  async server(t: Test, script: ServerScript, host?: string): Promise<ScriptedServer> {
-    const server = await ScriptedServer.start(script, host);
+  async server(t: Test, script: ServerScript, host?: string, port?: number): Promise<ScriptedServer> {
+    const server = await ScriptedServer.start(script, host, port);
     t.teardown(() => server.close());
     this.servers.push(server);
     return server;

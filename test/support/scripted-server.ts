@@ -89,9 +89,10 @@ export class ScriptedServer {
     });
   }
 
-  static async start(script: ServerScript, host = '127.0.0.1'): Promise<ScriptedServer> {
+  /** `port` is given only to take one that was had before. */
+  static async start(script: ServerScript, host = '127.0.0.1', port = 0): Promise<ScriptedServer> {
     const server = new ScriptedServer(host, script);
-    await new Promise<void>((resolve) => server.#server.listen(0, host, resolve));
+    await new Promise<void>((resolve) => server.#server.listen(port, host, resolve));
     return server;
   }
 
