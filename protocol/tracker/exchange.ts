@@ -7,19 +7,8 @@
  * What follows what is written in MySQL's source documentation under "Command Phase", and was checked against
  * mysqld 9.7 and MariaDB 10.11; the answer to each command starts in the phase `firstPhase` names.
  */
-import {
-  COM_CHANGE_USER,
-  COM_CLONE,
-  COM_STMT_EXECUTE,
-  COM_STMT_PREPARE,
-  COM_SUBSCRIBE_GROUP_REPLICATION_STREAM,
-} from '../commands.ts';
-import {
-  MAX_PAYLOAD_BYTES,
-  nextSequenceId,
-  PACKET_HEADER_BYTES,
-  readPayloadBytes,
-} from '../packet-header.ts';
+import { COM_STMT_EXECUTE, COM_STMT_PREPARE } from '../commands.ts';
+import { nextSequenceId, PACKET_HEADER_BYTES } from '../packet-header.ts';
 import {
   SERVER_MORE_RESULTS_EXISTS,
   SERVER_PS_OUT_PARAMS,
@@ -27,22 +16,13 @@ import {
 } from '../status-flags.ts';
 import {
   DEPRECATES_EOF,
-  FLAGS_METADATA,
-  FLAGS_PREPARE_METADATA,
   isTerminator,
   REPORTS_PROGRESS,
   readDialect,
   readTerminatorStatus,
   type TrackerCapabilities,
 } from './dialect.ts';
-import {
-  HEAD_BYTES,
-  lengthEncodedIntegerBytes,
-  MALFORMED,
-  readEofStatus,
-  readErrNumber,
-  readUint16,
-} from './packet-heads.ts';
+import { HEAD_BYTES, MALFORMED, readEofStatus, readErrNumber, readUint16 } from './packet-heads.ts';
 import { PipelineQueue } from './pipeline-queue.ts';
 import {
   firstPhase,
@@ -60,6 +40,14 @@ import {
   PHASE_SINGLE,
   PHASE_STATISTICS,
 } from './response-phases.ts';
+import {
+  areDefinitionsLeftOut,
+  isAuthenticationRequest,
+  isForeignProtocol,
+  mayChangeTransaction,
+  passOrdinaryRows,
+  readDefinitionCount,
+} from './result-heads.ts';
 import { SessionFacts } from './session-facts.ts';
 import type { OpaqueReason, TrackerSink } from './sink.ts';
 
@@ -165,25 +153,10 @@ export class Exchange {
     this.#sink.becameOpaque(reason);
   }
 
-  /**
-   * The hot loop of large results: passes whole runs of ordinary rows, stops before anything else.
-   * Returns the position after the last row, which is beyond `end` when that row is cut.
-   */
   passRows(buffer: Uint8Array, start: number, end: number): number {
-    let position = start;
-    let sequence = this.#sequence;
-    let rows = 0;
-    while (end - position > PACKET_HEADER_BYTES) {
-      const length = readPayloadBytes(buffer, position);
-      const isOrdinary = length > 0 && length < MAX_PAYLOAD_BYTES && (buffer[position + 4] ?? 0xff) < 0xfe;
-      if (!isOrdinary || buffer[position + 3] !== sequence) break;
-      sequence = nextSequenceId(sequence);
-      rows++;
-      position += PACKET_HEADER_BYTES + length;
-    }
-    this.#sequence = sequence;
-    this.facts.rows += rows;
-    this.facts.responseBytes += position - start;
+    const before = this.facts.rows;
+    const position = passOrdinaryRows(this.facts, buffer, start, end, this.#sequence);
+    this.#sequence = (this.#sequence + this.facts.rows - before) & 0xff;
     return position;
   }
 
@@ -353,29 +326,16 @@ export class Exchange {
 
   #onResultHead(buffer: Uint8Array, offset: number, length: number, first: number): void {
     if (first === OK) this.#onTerminator(buffer, offset, length);
-    else if (first === LOCAL_INFILE) this.#onLocalInfile();
+    else if (first === LOCAL_INFILE && this.#inFlight > 1) this.turnOpaque('infile-pipelined');
+    else if (first === LOCAL_INFILE) this.#clientSends = CLIENT_SENDS_FILE;
     else if (first === EOF) this.turnOpaque('unexpected-packet');
     else this.#onColumnCount(buffer, offset, length, first);
   }
 
-  #onLocalInfile(): void {
-    if (this.#inFlight > 1) this.turnOpaque('infile-pipelined');
-    else this.#clientSends = CLIENT_SENDS_FILE;
-  }
-
-  /** `column_count int<lenenc>`, and one byte behind it where definitions are optional. */
   #onColumnCount(buffer: Uint8Array, offset: number, length: number, first: number): void {
-    const countBytes = lengthEncodedIntegerBytes(first);
-    const hasFlag = (this.#dialect & FLAGS_METADATA) !== 0;
-    if (length !== countBytes + (hasFlag ? 1 : 0)) {
-      this.turnOpaque('malformed-packet');
-      return;
-    }
-    let count = first;
-    if (countBytes === 3) count = readUint16(buffer, offset + 1);
-    else if (countBytes === 4) count = readPayloadBytes(buffer, offset + 1);
-    const isLeftOut = hasFlag && buffer[offset + countBytes] === 0;
-    this.#beginDefinitions(isLeftOut ? 0 : count);
+    const count = readDefinitionCount(this.#dialect, buffer, offset, length, first);
+    if (count === MALFORMED) this.turnOpaque('malformed-packet');
+    else this.#beginDefinitions(count);
   }
 
   /** `0x00, statement_id int<4>, num_columns int<2>, num_params int<2>, 0x00, warnings int<2>`, perhaps a flag. */
@@ -386,8 +346,7 @@ export class Exchange {
     }
     const columns = readUint16(buffer, offset + 5);
     const parameters = readUint16(buffer, offset + 7);
-    const hasFlag = (this.#dialect & FLAGS_PREPARE_METADATA) !== 0 && length > 12;
-    const isLeftOut = hasFlag && buffer[offset + 12] === 0;
+    const isLeftOut = areDefinitionsLeftOut(this.#dialect, buffer, offset, length);
     this.facts.openStatements++;
     this.#definitionsNext = columns === 0 ? -1 : isLeftOut ? 0 : columns;
     if (parameters > 0) this.#beginDefinitions(isLeftOut ? 0 : parameters);
@@ -432,19 +391,6 @@ export class Exchange {
       this.#beginDefinitions(count);
     }
   }
-}
-
-function mayChangeTransaction(command: number): boolean {
-  return firstPhase(command) === PHASE_RESULT || command === COM_CHANGE_USER;
-}
-
-function isForeignProtocol(command: number): boolean {
-  return command === COM_CLONE || command === COM_SUBSCRIBE_GROUP_REPLICATION_STREAM;
-}
-
-/** AuthSwitchRequest, AuthMoreData, AuthNextFactor. */
-function isAuthenticationRequest(first: number): boolean {
-  return first === EOF || first === 0x01 || first === 0x02;
 }
 
 const OK = 0x00;
