@@ -1,6 +1,6 @@
 /** What every proxy and every piece of work is given: the sandbox, the cluster, and ways to start programs in it. */
 import { join } from 'node:path';
-import { ACCOUNTS, type Command, type Sandbox, waitFor } from '../src/sandbox/index.ts';
+import { ACCOUNTS, type Command, type Sandbox, SandboxError, waitFor } from '../src/sandbox/index.ts';
 import { type ManagedProcess, readLogTail, startProcess } from '../src/sandbox/managed-process.ts';
 import type { Cluster } from './cluster.ts';
 

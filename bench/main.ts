@@ -9,8 +9,10 @@ import { raiseDescriptorLimit } from './descriptors.ts';
 import { describeMachine } from './machine.ts';
 import { type BenchOptions, parseOptions, USAGE } from './options.ts';
 import { type BenchResult, type WorkloadResult, writeResult } from './result.ts';
-import { runWorkload, startTargets } from './rounds.ts';
+import { runWorkload, type StartedTarget, startTargets } from './rounds.ts';
+import { measureSpread } from './spread.ts';
 import { renderTable } from './table.ts';
+import { VARIANTS } from './targets/index.ts';
 
 /** 10,000 sessions, two for each in the proxy, and then some. */
 const DESCRIPTORS = 24_000;
@@ -30,9 +32,14 @@ async function bench(options: BenchOptions): Promise<void> {
     const context = { sandbox, cluster: await startCluster(sandbox), descriptors, profileDirectory };
     report('starting the proxies');
     const targets = await startTargets(context, options.targets);
+    const spread = options.isWhole ? { spread: await measureSpread(context) } : {};
     const workloads: WorkloadResult[] = [];
-    for (const workload of options.workloads) {
-      workloads.push(await runWorkload(context, workload, targets, { ...options, onProgress: report }));
+    for (const [index, workload] of options.workloads.entries()) {
+      const fitting = workload.isForVariants
+        ? targets
+        : targets.filter(({ target }) => !VARIANTS.includes(target));
+      const used = options.isQuick ? fewTargets(fitting, index) : fitting;
+      workloads.push(await runWorkload(context, workload, used, { ...options, onProgress: report }));
       const result: BenchResult = {
         date: new Date().toISOString(),
         isQuick: options.isQuick,
@@ -40,6 +47,7 @@ async function bench(options: BenchOptions): Promise<void> {
         machine,
         targets: options.targets.map(({ name, title }) => ({ name, title })),
         workloads,
+        ...spread,
       };
       // After each workload: a run that is broken off leaves what it has.
       await writeResult(options.resultPath, result);
@@ -51,6 +59,14 @@ async function bench(options: BenchOptions): Promise<void> {
   } finally {
     await sandbox.close();
   }
+}
+
+/** Fairlead, no proxy, and one of the others in turn. */
+function fewTargets(targets: readonly StartedTarget[], turn: number): readonly StartedTarget[] {
+  const isAlways = ({ target: { name } }: StartedTarget): boolean => name === 'fairlead' || name === 'direct';
+  const others = targets.filter((target) => !isAlways(target));
+  const chosen = others[turn % Math.max(1, others.length)];
+  return targets.filter((target) => isAlways(target) || target === chosen);
 }
 
 function report(what: string): void {

@@ -11,6 +11,8 @@ export type BenchOptions = {
   readonly rounds: number;
   readonly seconds: number;
   readonly isQuick: boolean;
+  /** Whether nothing was left out by `--only` or `--proxies`. */
+  readonly isWhole: boolean;
   readonly resultPath: string;
   readonly profileDirectory: string | undefined;
 };
@@ -18,10 +20,11 @@ export type BenchOptions = {
 export const USAGE = `npm run bench -- [options]
   --only a,b         these workloads: ${WORKLOADS.map(({ name }) => name).join(', ')}
   --proxies a,b      these targets: ${[...TARGETS, ...VARIANTS].map(({ name }) => name).join(', ')}
-  --variants         Fairlead's variants too
+  --variants         Fairlead's variants too, under the work in which they differ
   --rounds n         rounds that count, default 5
   --seconds n        length of a round, default 4
-  --quick            one short round of everything, to see that the bench works; its figures mean nothing
+  --quick            one short round of each work on a few targets, to see that the bench works; its figures
+                     mean nothing
   --output file      default bench/results/latest.json; with --quick .cache/bench/quick.json
   --cpu-prof folder  have Fairlead leave a profile of each of its threads there
 `;
@@ -52,6 +55,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
     rounds: parseCount('rounds', values.rounds, values.quick ? 1 : 5),
     seconds: parseCount('seconds', values.seconds, values.quick ? 1 : 4),
     isQuick: values.quick,
+    isWhole: values.only === undefined && values.proxies === undefined,
     resultPath: values.output ?? (values.quick ? QUICK_RESULT : LATEST_RESULT),
     profileDirectory: values['cpu-prof'],
   };

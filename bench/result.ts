@@ -8,6 +8,8 @@ const measureSchema = z.strictObject({
   /** With its unit. */
   title: z.string(),
   better: z.enum(['less', 'more']),
+  /** Whether it is a difference to the same work without a proxy, so that ratios of it say little. */
+  isDifference: z.boolean(),
 });
 
 const outcomeSchema = z.discriminatedUnion('kind', [
@@ -40,6 +42,14 @@ const machineSchema = z.strictObject({
   versions: z.record(z.string(), z.string()),
 });
 
+const spreadSchema = z.strictObject({
+  sessions: z.number(),
+  /** Sessions of each data thread, by falling number. */
+  threads: z.array(z.number()),
+  /** Sessions on each secondary, by falling number. */
+  secondaries: z.array(z.number()),
+});
+
 const resultSchema = z.strictObject({
   /** ISO 8601. */
   date: z.string(),
@@ -48,11 +58,15 @@ const resultSchema = z.strictObject({
   machine: machineSchema,
   targets: z.array(z.strictObject({ name: z.string(), title: z.string() })),
   workloads: z.array(workloadSchema),
+  /** Of Fairlead with two data threads; left out when it was not looked at. */
+  spread: spreadSchema.optional(),
 });
 
 export type BenchResult = z.infer<typeof resultSchema>;
 export type WorkloadResult = z.infer<typeof workloadSchema>;
+export type Measured = z.infer<typeof measureSchema>;
 export type Outcome = z.infer<typeof outcomeSchema>;
+export type Spread = z.infer<typeof spreadSchema>;
 export type Machine = z.infer<typeof machineSchema>;
 
 /** @throws when the file is missing or not one of ours */
@@ -73,6 +87,14 @@ export async function writeResult(path: string, result: BenchResult): Promise<vo
 export function medianOf(workload: WorkloadResult, target: string, measure: string): number | undefined {
   const outcome = workload.outcomes.find((candidate) => candidate.target === target);
   return outcome?.kind === 'measured' ? outcome.medians[measure] : undefined;
+}
+
+/** Fairlead's median divided by the target's; `undefined` where that says nothing. */
+export function ratioTo(workload: WorkloadResult, measure: Measured, target: string): number | undefined {
+  const own = medianOf(workload, 'fairlead', measure.name);
+  const other = medianOf(workload, target, measure.name);
+  if (own === undefined || other === undefined || other === 0) return undefined;
+  return measure.isDifference || target === 'fairlead' ? undefined : own / other;
 }
 
 /** No figure here is good to more than five digits. */

@@ -65,7 +65,12 @@ export async function runWorkload(
   return {
     name,
     title,
-    measures: measures.map(({ name, title, better }) => ({ name, title, better })),
+    measures: measures.map(({ name, title, better, overDirect }) => ({
+      name,
+      title,
+      better,
+      isDifference: overDirect !== undefined,
+    })),
     outcomes: progress.map((turn) => turn.outcome(workload, direct)),
   };
 }

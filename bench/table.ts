@@ -1,5 +1,5 @@
 /** The result as one table for the terminal. */
-import { type BenchResult, medianOf } from './result.ts';
+import { type BenchResult, medianOf, ratioTo } from './result.ts';
 
 /** Fairlead first; the others with Fairlead's figure divided by theirs. */
 export function renderTable(result: BenchResult): string {
@@ -9,12 +9,11 @@ export function renderTable(result: BenchResult): string {
   for (const workload of result.workloads) {
     rows.push([workload.title]);
     for (const measure of workload.measures) {
-      const own = medianOf(workload, 'fairlead', measure.name);
       const cells = result.targets.map(({ name }) => {
         const value = medianOf(workload, name, measure.name);
         if (value === undefined) return '-';
-        if (own === undefined || name === 'fairlead') return formatFigure(value);
-        return `${formatFigure(value)} (${(own / value).toFixed(2)})`;
+        const ratio = ratioTo(workload, measure, name);
+        return ratio === undefined ? formatFigure(value) : `${formatFigure(value)} (${ratio.toFixed(2)})`;
       });
       rows.push([`  ${measure.title}`, ...cells]);
     }

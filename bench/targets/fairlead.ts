@@ -5,6 +5,8 @@ import { ACCOUNTS } from '../../src/sandbox/index.ts';
 import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
 import { type Bench, startProgram, type Target, waitUntilRouting } from '../bench.ts';
 
+export type FairleadTarget = Target & { readonly readPort: number; readonly adminPort: number };
+
 export type FairleadVariant = {
   /** Default 1. */
   readonly threads?: number;
@@ -15,7 +17,7 @@ export type FairleadVariant = {
 };
 
 /** `fairlead run` on this checkout's sources, as an operator starts it, in a process of its own. */
-export async function startFairlead(bench: Bench, variant: FairleadVariant = {}): Promise<Target> {
+export async function startFairlead(bench: Bench, variant: FairleadVariant = {}): Promise<FairleadTarget> {
   const { sandbox, cluster, profileDirectory } = bench;
   const [port = 0, readPort = 0, adminPort = 0] = await sandbox.reservePorts(3);
   const directory = await mkdtemp(join(sandbox.directory, 'fairlead-'));
@@ -46,6 +48,8 @@ export async function startFairlead(bench: Bench, variant: FairleadVariant = {})
   await waitUntilRouting(cluster, program, port);
   return {
     port,
+    readPort,
+    adminPort,
     pid: program.pid,
     stop: async () => {
       program.signal('SIGTERM');

@@ -7,6 +7,7 @@ export const CONNECT: Workload = {
   name: 'connect',
   title: 'Connect, query, close',
   needsFreshTarget: false,
+  isForVariants: true,
   maxRounds: Number.POSITIVE_INFINITY,
   measures: [
     { name: 'cpuUs', title: 'CPU µs/connect', better: 'less' },

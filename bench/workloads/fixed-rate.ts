@@ -32,6 +32,7 @@ function fixedRate(name: string, title: string, script: SysbenchOptions['script'
     name,
     title,
     needsFreshTarget: false,
+    isForVariants: false,
     maxRounds: Number.POSITIVE_INFINITY,
     measures: [
       { name: 'cpuUs', title: 'CPU µs/query', better: 'less' },

@@ -1,13 +1,10 @@
 /** Sessions that have logged in, asked once, and wait. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Target } from '../bench.ts';
+import { waitFor } from '../../src/sandbox/index.ts';
+import type { Bench, Target } from '../bench.ts';
 import { readCpuMs } from '../measure/cpu-time.ts';
 import { readRssKib } from '../measure/resident-memory.ts';
-import { loadCommand, runLoad } from './load-program.ts';
+import { openSessions, runLoad } from './load-program.ts';
 import type { Workload } from './workload.ts';
 
 export const IDLE_5000 = idleSessions(5_000, 3);
@@ -19,6 +16,7 @@ function idleSessions(count: number, maxRounds: number): Workload {
     title: `${count.toLocaleString('en-US')} idle sessions`,
     // Memory that earlier work grew would hide what the sessions need.
     needsFreshTarget: true,
+    isForVariants: false,
     maxRounds,
     measures: [
       { name: 'rssKib', title: 'KiB RSS each', better: 'less' },
@@ -29,6 +27,7 @@ function idleSessions(count: number, maxRounds: number): Workload {
       // The proxy needs two descriptors for each, and has others.
       const possible = Math.floor(bench.descriptors / 2) - SPARE_DESCRIPTORS;
       const sessions = Math.min(isQuick ? QUICK_SESSIONS : count, possible);
+      await waitUntilServerIsQuiet(bench);
       // What a proxy needs once, it is to have taken before.
       await runLoad(target, { mode: 'connect', clients: 16, seconds: WARM_UP_SECONDS, sql: 'DO 1' });
       const before = await settledRss(target);
@@ -42,28 +41,13 @@ function idleSessions(count: number, maxRounds: number): Workload {
   };
 }
 
-async function openSessions(target: Target, count: number): Promise<{ close(): Promise<void> }> {
-  const command = await loadCommand('idle', target, [String(count)]);
-  const child = spawn(command.file, command.args, {
-    env: { ...command.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+/** Ending thousands of sessions takes the server a while, in which they still count as connections. */
+async function waitUntilServerIsQuiet({ cluster }: Bench): Promise<void> {
+  await waitFor({ what: 'the sessions of the round before to end', timeoutMs: 120_000 }, async () => {
+    const [row = {}] = await cluster.primary.query(CONNECTIONS);
+    const { Value: connections } = row;
+    return Number(connections) < QUIET_CONNECTIONS ? true : undefined;
   });
-  const exited = once(child, 'exit');
-  const complaint = text(child.stderr);
-  const lines = createInterface(child.stdout);
-  const [line] = await Promise.race([
-    once(lines, 'line'),
-    exited.then(async () => {
-      throw new Error(`${count} sessions could not be opened: ${(await complaint).trim()}`);
-    }),
-  ]);
-  if (line !== 'ready') throw new Error(`the load said ${String(line)}`);
-  return {
-    close: async () => {
-      child.stdin.end();
-      await exited;
-    },
-  };
 }
 
 /** What it costs to wait: probes, sweeps, metadata. */
@@ -93,6 +77,8 @@ async function settledRss({ pid }: Target): Promise<number | undefined> {
 }
 
 const QUICK_SESSIONS = 200;
+const CONNECTIONS = "SHOW GLOBAL STATUS LIKE 'Threads_connected'";
+const QUIET_CONNECTIONS = 100;
 const SPARE_DESCRIPTORS = 50;
 const IDLE_SECONDS = 3;
 const WARM_UP_SECONDS = 1;

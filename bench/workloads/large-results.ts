@@ -21,6 +21,7 @@ function largeResult(name: string, title: string, clients: number, sql: string):
     name,
     title,
     needsFreshTarget: false,
+    isForVariants: name === 'rows',
     maxRounds: Number.POSITIVE_INFINITY,
     measures: [
       { name: 'cpuMsPerMb', title: 'CPU ms/MB', better: 'less' },

@@ -1,4 +1,8 @@
 /** Runs bench/load: clients that cost so little that the proxy is what is measured. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { ACCOUNTS } from '../../src/sandbox/index.ts';
 import { type Command, inheritedEnvironment, runCommand } from '../../src/sandbox/run-command.ts';
 import type { Target } from '../bench.ts';
@@ -31,7 +35,32 @@ export async function runLoad(target: Target, options: LoadOptions): Promise<Loa
   return parseLoadOutput(stdout);
 }
 
-export async function loadCommand(mode: LoadMode, target: Target, args: readonly string[]): Promise<Command> {
+/** Opens `count` sessions that have asked once; returns when the last one has its answer. */
+export async function openSessions(target: Target, count: number): Promise<{ close(): Promise<void> }> {
+  const command = await loadCommand('idle', target, [String(count)]);
+  const child = spawn(command.file, command.args, {
+    env: { ...command.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const exited = once(child, 'exit');
+  const complaint = text(child.stderr);
+  const lines = createInterface(child.stdout);
+  const [line] = await Promise.race([
+    once(lines, 'line'),
+    exited.then(async () => {
+      throw new Error(`${count} sessions could not be opened: ${(await complaint).trim()}`);
+    }),
+  ]);
+  if (line !== 'ready') throw new Error(`the load said ${String(line)}`);
+  return {
+    close: async () => {
+      child.stdin.end();
+      await exited;
+    },
+  };
+}
+
+async function loadCommand(mode: LoadMode, target: Target, args: readonly string[]): Promise<Command> {
   const { user, password } = ACCOUNTS.app;
   return {
     file: await buildProgram('load'),

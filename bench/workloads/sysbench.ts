@@ -39,6 +39,7 @@ function sysbenchWorkload(
     name,
     title,
     needsFreshTarget: false,
+    isForVariants: name === 'point-text',
     maxRounds: Number.POSITIVE_INFINITY,
     measures: [
       { name: 'cpuUs', title: `CPU µs/${operation}`, better: 'less' },

@@ -9,6 +9,7 @@ export const UPLOAD: Workload = {
   name: 'upload',
   title: 'LOAD DATA LOCAL INFILE',
   needsFreshTarget: false,
+  isForVariants: false,
   maxRounds: Number.POSITIVE_INFINITY,
   measures: [
     { name: 'cpuMsPerMb', title: 'CPU ms/MB', better: 'less' },

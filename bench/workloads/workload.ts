@@ -28,6 +28,8 @@ export type Workload = {
   readonly measures: readonly Measure[];
   /** Whether each round needs a target nobody has used yet. */
   readonly needsFreshTarget: boolean;
+  /** Whether Fairlead's variants differ enough under this work to be worth the time. */
+  readonly isForVariants: boolean;
   /** At most so many rounds. */
   readonly maxRounds: number;
   run(bench: Bench, target: Target, options: RoundOptions): Promise<Sample>;
