@@ -13,6 +13,7 @@ import { runWorkload, type StartedTarget, startTargets } from './rounds.ts';
 import { measureSpread } from './spread.ts';
 import { renderTable } from './table.ts';
 import { VARIANTS } from './targets/index.ts';
+import type { Workload } from './workloads/workload.ts';
 
 /** 10,000 sessions, two for each in the proxy, and then some. */
 const DESCRIPTORS = 24_000;
@@ -27,7 +28,7 @@ async function bench(options: BenchOptions): Promise<void> {
   const sandbox = await createSandbox({ log: report });
   try {
     report('starting the cluster');
-    const machine = await describeMachine();
+    const head = await describeRun(options);
     const profileDirectory = options.profileDirectory && resolve(options.profileDirectory);
     const context = { sandbox, cluster: await startCluster(sandbox), descriptors, profileDirectory };
     report('starting the proxies');
@@ -35,38 +36,44 @@ async function bench(options: BenchOptions): Promise<void> {
     const spread = options.isWhole ? { spread: await measureSpread(context) } : {};
     const workloads: WorkloadResult[] = [];
     for (const [index, workload] of options.workloads.entries()) {
-      const fitting = workload.isForVariants
-        ? targets
-        : targets.filter(({ target }) => !VARIANTS.includes(target));
-      const used = options.isQuick ? fewTargets(fitting, index) : fitting;
+      const used = targetsFor(workload, index, targets, options);
       workloads.push(await runWorkload(context, workload, used, { ...options, onProgress: report }));
-      const result: BenchResult = {
-        date: new Date().toISOString(),
-        isQuick: options.isQuick,
-        secondsPerRound: options.seconds,
-        machine,
-        targets: options.targets.map(({ name, title }) => ({ name, title })),
-        workloads,
-        ...spread,
-      };
       // After each workload: a run that is broken off leaves what it has.
-      await writeResult(options.resultPath, result);
-      if (workloads.length === options.workloads.length) process.stdout.write(`\n${renderTable(result)}\n`);
+      await writeResult(options.resultPath, { ...head, workloads, ...spread });
     }
     for (const started of targets) if (started.kind === 'started') await started.running.stop();
-    if (workloads.some(({ outcomes }) => outcomes.some(({ kind }) => kind === 'failed')))
-      process.exitCode = 1;
+    process.stdout.write(`\n${renderTable({ ...head, workloads })}\n`);
+    const hasFailed = workloads.some(({ outcomes }) => outcomes.some(({ kind }) => kind === 'failed'));
+    if (hasFailed) process.exitCode = 1;
   } finally {
     await sandbox.close();
   }
 }
 
-/** Fairlead, no proxy, and one of the others in turn. */
-function fewTargets(targets: readonly StartedTarget[], turn: number): readonly StartedTarget[] {
+async function describeRun(options: BenchOptions): Promise<Omit<BenchResult, 'workloads' | 'spread'>> {
+  return {
+    date: new Date().toISOString(),
+    isQuick: options.isQuick,
+    secondsPerRound: options.seconds,
+    machine: await describeMachine(),
+    targets: options.targets.map(({ name, title }) => ({ name, title })),
+  };
+}
+
+/** A quick run takes Fairlead, no proxy, and one of the others in turn. */
+function targetsFor(
+  workload: Workload,
+  turn: number,
+  targets: readonly StartedTarget[],
+  options: BenchOptions,
+): readonly StartedTarget[] {
+  if (options.hasPickedTargets) return targets;
+  const fitting = targets.filter(({ target }) => workload.isForVariants || !VARIANTS.includes(target));
+  if (!options.isQuick) return fitting;
   const isAlways = ({ target: { name } }: StartedTarget): boolean => name === 'fairlead' || name === 'direct';
-  const others = targets.filter((target) => !isAlways(target));
+  const others = fitting.filter((target) => !isAlways(target));
   const chosen = others[turn % Math.max(1, others.length)];
-  return targets.filter((target) => isAlways(target) || target === chosen);
+  return fitting.filter((target) => isAlways(target) || target === chosen);
 }
 
 function report(what: string): void {

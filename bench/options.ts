@@ -11,6 +11,7 @@ export type BenchOptions = {
   readonly rounds: number;
   readonly seconds: number;
   readonly isQuick: boolean;
+  readonly hasPickedTargets: boolean;
   /** Whether nothing was left out by `--only` or `--proxies`. */
   readonly isWhole: boolean;
   readonly resultPath: string;
@@ -55,6 +56,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
     rounds: parseCount('rounds', values.rounds, values.quick ? 1 : 5),
     seconds: parseCount('seconds', values.seconds, values.quick ? 1 : 4),
     isQuick: values.quick,
+    hasPickedTargets: values.proxies !== undefined,
     isWhole: values.only === undefined && values.proxies === undefined,
     resultPath: values.output ?? (values.quick ? QUICK_RESULT : LATEST_RESULT),
     profileDirectory: values['cpu-prof'],
