@@ -1,7 +1,8 @@
 /**
- * Limits at the door: sessions on a route, from one client address, and in all. Counts of routes and of all are shared
- * by the threads and exact; they are taken on admission and given back once, when the session is over.
+ * Limits at the door: sessions on a route, from one client address, and in all. The counts are shared by the threads and
+ * exact; they are taken on admission and given back once, when the session is over.
  */
+import type { ClientCounts } from '../shared/client-counts.ts';
 import type { RefusalReason } from '../shared/counters.ts';
 import { HEADER } from '../shared/counters.ts';
 import type { DataConfig } from '../shared/messages.ts';
@@ -16,10 +17,11 @@ export type Admission = {
   leave(route: RouteState, clientAddress: string): void;
 };
 
-export function createAdmission(header: Int32Array, config: () => DataConfig): Admission {
-  /** Sessions open in this thread by client address, while that limit is on. */
-  const openByClient = new Map<string, number>();
-
+export function createAdmission(
+  header: Int32Array,
+  clients: ClientCounts,
+  config: () => DataConfig,
+): Admission {
   const release = (route: RouteState) => {
     Atomics.sub(header, HEADER.openInAll, 1);
     Atomics.sub(header, HEADER.openOnRoute + route.bound.index, 1);
@@ -30,23 +32,19 @@ export function createAdmission(header: Int32Array, config: () => DataConfig): A
       const { maxConnections, maxConnectionsPerClient } = config().limits;
       const openOnRoute = Atomics.add(header, HEADER.openOnRoute + route.bound.index, 1);
       const openInAll = Atomics.add(header, HEADER.openInAll, 1);
-      const openFromClient = clientAddress === '' ? 0 : (openByClient.get(clientAddress) ?? 0);
       const refusal = exceeded(openInAll, maxConnections)
         ? 'total_limit'
         : exceeded(openOnRoute, route.bound.maxConnections)
           ? 'route_limit'
-          : exceeded(openFromClient, maxConnectionsPerClient)
+          : clientAddress !== '' && !clients.enter(clientAddress, maxConnectionsPerClient)
             ? 'client_limit'
             : null;
       if (refusal !== null) release(route);
-      else if (clientAddress !== '') openByClient.set(clientAddress, openFromClient + 1);
       return refusal;
     },
     leave(route, clientAddress) {
       release(route);
-      const open = openByClient.get(clientAddress) ?? 0;
-      if (open > 1) openByClient.set(clientAddress, open - 1);
-      else openByClient.delete(clientAddress);
+      if (clientAddress !== '') clients.leave(clientAddress);
     },
   };
 }

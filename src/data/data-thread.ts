@@ -5,7 +5,8 @@
 import { createFailedMembers } from '../../routing/failed-members.ts';
 import { createQuarantine, type Quarantine } from '../../routing/quarantine.ts';
 import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
-import { add, routeOffset, sharedHeader, THREAD, threadCells } from '../shared/counters.ts';
+import { createClientCounts } from '../shared/client-counts.ts';
+import { add, clientTables, routeOffset, sharedHeader, THREAD, threadCells } from '../shared/counters.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
 import type {
   BoundRoute,
@@ -72,7 +73,8 @@ export class DataThread implements ThreadContext {
     this.#nextSessionId = start.threadIndex * SESSION_IDS_PER_THREAD + 1;
     this.#post = post;
     this.quarantine = createQuarantine(start.config.quarantine);
-    this.admission = createAdmission(this.header, () => this.#config);
+    const clients = createClientCounts(clientTables(start.counters), start.threadIndex);
+    this.admission = createAdmission(this.header, clients, () => this.#config);
     this.#limiter = createEventLimiter(
       (event) => post({ kind: 'event', event }),
       () => add(this.cells, THREAD.logLinesSuppressed, 1),
@@ -140,8 +142,10 @@ export class DataThread implements ThreadContext {
     try {
       route.listener = await createListener(bound.listen, CAN_SHARE_PORTS, this.transport.kind, {
         onConnection: (accepted) => void new Session(this, state, this.#nextSessionId++, accepted),
-        onAcceptFailed: (code) =>
-          this.event('error', 'accept_failed', `A connection could not be accepted: ${code}`, { code }),
+        onAcceptFailed: (code) => {
+          add(this.cells, THREAD.acceptFailures, 1);
+          this.event('error', 'accept_failed', `A connection could not be accepted: ${code}`, { code });
+        },
       });
       this.#post({ kind: 'listening', route: bound.name, port: route.listener.port });
     } catch (error) {
@@ -193,7 +197,12 @@ export class DataThread implements ThreadContext {
   #sweep(): void {
     const nowMs = performance.now();
     const { idleTimeoutMs } = this.#config.limits;
-    for (const session of this.sessions) session.sweep(nowMs, idleTimeoutMs);
+    let queuedBytes = 0;
+    for (const session of this.sessions) {
+      session.sweep(nowMs, idleTimeoutMs);
+      queuedBytes += session.queuedBytes;
+    }
+    this.cells[THREAD.queuedBytes] = queuedBytes;
   }
 
   #stopAccepting(): void {

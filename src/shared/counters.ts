@@ -5,8 +5,9 @@
  * blocks up when it is scraped. A reading may be a few events old, never torn: every cell is one aligned 64-bit float,
  * exact up to 2^53. The blocks are sized once: routes and members get an index in them, unknown names never make them grow.
  *
- *   header | thread 0: own cells, errors by number, routes, members | thread 1: …
+ *   header | thread 0: own cells, errors by number, routes, members, client addresses | thread 1: …
  */
+import { CLIENT_TABLE_BYTES } from './client-counts.ts';
 
 /** Routes that can have counters of their own. */
 export const MAX_ROUTES = 32;
@@ -118,8 +119,7 @@ const MEMBER_CELLS = {
 const THREAD_CELLS = {
   /** 1 when adopted sockets with a shared read buffer carry the traffic, 0 for the portable path. */
   fastRelay: 1,
-  acceptsPaused: 1,
-  acceptPauses: 1,
+  acceptFailures: 1,
   backpressurePauses: 1,
   queuedBytes: 1,
   trackerGaveUp: 1,
@@ -139,6 +139,8 @@ const ROUTE_SIZE = sizeOf(ROUTE_CELLS);
 const MEMBER_SIZE = sizeOf(MEMBER_CELLS);
 const THREAD_SIZE = sizeOf(THREAD_CELLS);
 const BLOCK_SIZE = THREAD_SIZE + MAX_ROUTES * ROUTE_SIZE + MAX_MEMBER_SLOTS * MEMBER_SIZE;
+const CELLS_BYTES = BLOCK_SIZE * 8;
+const THREAD_BYTES = CELLS_BYTES + CLIENT_TABLE_BYTES;
 
 /**
  * In front of the blocks, 32-bit integers that all threads change together, with Atomics: the round-robin position of
@@ -149,12 +151,23 @@ const HEADER_BYTES = HEADER_INTS * 4;
 
 /** Makes the memory for `threads` data threads. */
 export function createCounterMemory(threads: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(HEADER_BYTES + threads * BLOCK_SIZE * 8);
+  return new SharedArrayBuffer(HEADER_BYTES + threads * THREAD_BYTES);
 }
 
 /** The cells of one thread: what it adds to. */
 export function threadCells(memory: SharedArrayBuffer, threadIndex: number): Float64Array {
-  return new Float64Array(memory, HEADER_BYTES + threadIndex * BLOCK_SIZE * 8, BLOCK_SIZE);
+  return new Float64Array(memory, HEADER_BYTES + threadIndex * THREAD_BYTES, BLOCK_SIZE);
+}
+
+/** The tables of all threads in which sessions are counted by client address, see client-counts.ts. */
+export function clientTables(memory: SharedArrayBuffer): readonly BigUint64Array[] {
+  const threads = (memory.byteLength - HEADER_BYTES) / THREAD_BYTES;
+  return Array.from({ length: threads }, (_, thread) => clientTable(memory, thread));
+}
+
+function clientTable(memory: SharedArrayBuffer, threadIndex: number): BigUint64Array {
+  const offset = HEADER_BYTES + threadIndex * THREAD_BYTES + CELLS_BYTES;
+  return new BigUint64Array(memory, offset, CLIENT_TABLE_BYTES / 8);
 }
 
 /** Numbers that all threads share exactly, because a limit or an order hangs on them. Changed with Atomics only. */
@@ -213,7 +226,8 @@ export function add(cells: Float64Array, offset: number, amount: number): void {
 export function forgetThread(memory: SharedArrayBuffer, threadIndex: number): void {
   const cells = threadCells(memory, threadIndex);
   const header = sharedHeader(memory);
-  for (const name of ['acceptsPaused', 'queuedBytes'] as const) cells[THREAD[name]] = 0;
+  clientTable(memory, threadIndex).fill(0n);
+  cells[THREAD.queuedBytes] = 0;
   for (let route = 0; route < MAX_ROUTES; route++) {
     const base = routeOffset(route);
     const open = cells[base + ROUTE.sessionsOpen] ?? 0;

@@ -33,6 +33,8 @@ export type LabOptions = {
   readonly mode?: 'fast' | 'portable';
   /** More keys of the configuration, as YAML. */
   readonly config?: string;
+  /** `maxConnections` of route `rw`. */
+  readonly rwLimit?: number;
 };
 
 export class DataLab {
@@ -173,12 +175,12 @@ export function secondaryAt(server: ScriptedServer, facts: Partial<Member> = {})
   });
 }
 
-export function labConfig({ mode = 'fast', config = '' }: LabOptions) {
+export function labConfig({ mode = 'fast', config = '', rwLimit = 0 }: LabOptions) {
   return configOf({
     file: `
 cluster: { seeds: [db], user: router }
 routes:
-  - { name: rw, listen: "127.0.0.1:0", role: primary }
+  - { name: rw, listen: "127.0.0.1:0", role: primary, maxConnections: ${rwLimit} }
   - { name: ro, listen: "127.0.0.1:0", role: secondary }
 relay: { mode: ${mode} }
 ${config}`,
