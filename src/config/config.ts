@@ -92,8 +92,6 @@ export type Config = {
     readonly idleTimeoutMs: number;
     /** Largest HandshakeResponse41 accepted from a client that is not authenticated. */
     readonly maxHandshakeBytes: number;
-    /** What one direction of one session may have waiting for a slow peer before its source is no longer read. */
-    readonly writeQueueBytes: number;
   };
   readonly quarantine: { readonly threshold: number; readonly intervalMs: number };
   /** What may be served by a member whose group has lost its quorum. */

@@ -176,7 +176,6 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       clientHandshakeTimeoutMs: limits.clientHandshakeTimeout,
       idleTimeoutMs: limits.idleTimeout,
       maxHandshakeBytes: limits.maxHandshakeBytes,
-      writeQueueBytes: limits.writeQueueBytes,
     },
     quarantine: { threshold: quarantine.threshold, intervalMs: quarantine.interval },
     quorumLoss: settings.quorumLoss,

@@ -216,13 +216,6 @@ const limits = z.strictObject({
     max: '16MiB',
     default: '256KiB',
   }),
-  writeQueueBytes: size({
-    doc: 'What one direction of one session may have waiting for a slow peer before its source is no longer read.',
-    why: 'Multiply by two and by the number of sessions for the worst case in memory.',
-    min: '4KiB',
-    max: '1GiB',
-    default: '256KiB',
-  }),
 });
 
 const quarantine = z.strictObject({

@@ -48,7 +48,6 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       clientHandshakeTimeout: shownDuration(limits.clientHandshakeTimeoutMs),
       idleTimeout: shownDuration(limits.idleTimeoutMs),
       maxHandshakeBytes: formatSize(limits.maxHandshakeBytes),
-      writeQueueBytes: formatSize(limits.writeQueueBytes),
     },
     quarantine: { threshold: quarantine.threshold, interval: shownDuration(quarantine.intervalMs) },
     quorumLoss: config.quorumLoss,

@@ -152,6 +152,11 @@ export class Session implements ConnectionSink {
       this.#endOrderly('idle_timeout');
   }
 
+  /** Bytes taken from one side and not yet by the kernel for the other. */
+  get queuedBytes(): number {
+    return this.#client.queuedBytes + (this.#server?.queuedBytes ?? 0);
+  }
+
   facts(): SessionFacts {
     return this.#account.facts(this.#state(), this.#commands?.isInTransaction ?? false);
   }
@@ -232,9 +237,10 @@ export class Session implements ConnectionSink {
     this.#phase = 'command';
     this.#account.authenticated();
     if (this.#context.config().relay.tracking) {
-      const watch = new CommandWatch(this.#context, this.#route, member, facts, (reason) =>
-        this.#becomeOpaque(reason),
-      );
+      const watch = new CommandWatch(this.#context, this.#route, member, facts, (reason) => {
+        if (reason !== 'compression') add(this.#context.cells, THREAD.trackerGaveUp, 1);
+        this.#becomeOpaque(reason);
+      });
       if (this.#phase === 'command') this.#commands = watch;
     } else {
       this.#becomeOpaque('tracking switched off');

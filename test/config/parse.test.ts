@@ -40,7 +40,6 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       clientHandshakeTimeoutMs: 10_000,
       idleTimeoutMs: 0,
       maxHandshakeBytes: 262_144,
-      writeQueueBytes: 262_144,
     },
     quarantine: { threshold: 1, intervalMs: 1_000 },
     quorumLoss: 'none',
@@ -76,7 +75,6 @@ limits:
   clientHandshakeTimeout: 1.5s
   idleTimeout: 8h
   maxHandshakeBytes: 5000
-  writeQueueBytes: 1MiB
 quarantine: { threshold: 3, interval: 10s }
 quorumLoss: read
 closeRoOnPromotion: true
@@ -120,7 +118,7 @@ t.test('the environment alone can say everything', async (t) => {
     FAIRLEAD_ROUTES: 'name=x,listen=:7000,role=secondary; name=y,listen=:7001,role=primary,maxConnections=9;',
     FAIRLEAD_ADMIN_LISTEN: '[::]:8404',
     FAIRLEAD_THREADS: 'auto',
-    FAIRLEAD_LIMITS_WRITE_QUEUE_BYTES: '65536',
+    FAIRLEAD_LIMITS_MAX_HANDSHAKE_BYTES: '65536',
     FAIRLEAD_RELAY_TRACKING: 'false',
     FAIRLEAD_CLOSE_RO_ON_PROMOTION: 'true',
   };
@@ -134,7 +132,7 @@ t.test('the environment alone can say everything', async (t) => {
       { name: 'y', maxConnections: 9 },
     ],
     threads: 2,
-    limits: { writeQueueBytes: 65_536 },
+    limits: { maxHandshakeBytes: 65_536 },
     relay: { tracking: false },
     closeRoOnPromotion: true,
   });
@@ -184,10 +182,10 @@ t.test('each wrong value is refused with its place, key, value and rule', async 
     ['hold: { maxSessions: 1.5 }', /hold\.maxSessions = 1\.5: must be a whole number from 0 to 1000000$/],
     ['hold: { maxSessions: "5" }', /hold\.maxSessions = "5": must be a whole number/],
     [
-      'limits: { writeQueueBytes: 64KB }',
-      /limits\.writeQueueBytes = "64KB": must be a size from 4KiB to 1GiB/,
+      'limits: { maxHandshakeBytes: 64KB }',
+      /limits\.maxHandshakeBytes = "64KB": must be a size from 4KiB to 16MiB/,
     ],
-    ['limits: { writeQueueBytes: 1 }', /limits\.writeQueueBytes = 1: must be a size from 4KiB/],
+    ['limits: { maxHandshakeBytes: 1 }', /limits\.maxHandshakeBytes = 1: must be a size from 4KiB/],
     ['threads: 0', /^f\.yaml:2:10: threads = 0: must be "auto" or a whole number from 1 to 128$/],
     ['threads: many', /threads = "many": must be "auto"/],
     ['relay: { tracking: yes }', /relay\.tracking = "yes": must be true or false$/],

@@ -149,16 +149,10 @@ function threadFamilies(counters: CounterReader): readonly Family[] {
       'fastRelay',
     ),
     perThread(
-      'gauge',
-      'fairlead_accepts_paused',
-      '1 while the thread accepts no connections because it ran out of file descriptors.',
-      'acceptsPaused',
-    ),
-    perThread(
       'counter',
-      'fairlead_accept_pauses_total',
-      'Times the thread stopped accepting connections.',
-      'acceptPauses',
+      'fairlead_accept_failures_total',
+      'Connections the system would not let the thread accept, usually for want of file descriptors.',
+      'acceptFailures',
     ),
     perThread(
       'counter',
