@@ -20,9 +20,13 @@ export function renderPlot(result: BenchResult): string {
     animation: false,
     backgroundColor: '#ffffff',
     color: series.map(({ color }) => color),
-    title: { text: 'Processor time and memory of the proxy; HAProxy = 1, less is better', left: 'center' },
-    legend: { top: 30 },
-    grid: { left: 210, right: 40, top: 70, bottom: 30 },
+    title: {
+      text: 'Processor time of the proxy; HAProxy = 1, less is better',
+      left: 'center',
+      textStyle: { fontSize: 15 },
+    },
+    legend: { top: 36, itemGap: 26, textStyle: { fontSize: 11 } },
+    grid: { left: 210, right: 40, top: 76, bottom: 30 },
     xAxis: { type: 'value', min: 0 },
     yAxis: { type: 'category', inverse: true, data: workloads.map(({ title }) => title) },
     series: series.map(({ target, title }) => ({
@@ -43,10 +47,10 @@ export function renderPlot(result: BenchResult): string {
   return svg;
 }
 
-/** The cost is the workload's first measure. */
+/** The cost is the workload's first measure, where that is processor time: memory needs a scale of its own. */
 function relativeCost(workload: WorkloadResult, target: string): number | undefined {
   const [cost] = workload.measures;
-  if (cost === undefined) return undefined;
+  if (cost === undefined || !cost.name.startsWith('cpu')) return undefined;
   const value = medianOf(workload, target, cost.name);
   const base = medianOf(workload, BASE, cost.name);
   return value === undefined || base === undefined ? undefined : Number((value / base).toFixed(3));
@@ -54,8 +58,8 @@ function relativeCost(workload: WorkloadResult, target: string): number | undefi
 
 const BASE = 'haproxy';
 const WIDTH = 900;
-const ROW_HEIGHT = 90;
-const MARGIN = 110;
+const ROW_HEIGHT = 84;
+const MARGIN = 106;
 const BASE_LINE = {
   symbol: 'none',
   label: { show: false },
@@ -67,6 +71,6 @@ const SERIES = [
   { target: 'floor', title: 'C relay (the floor)', color: '#bbbbbb' },
   { target: 'haproxy', title: 'HAProxy TCP', color: '#777777' },
   { target: 'fairlead', title: 'Fairlead', color: '#0b6e4f' },
-  { target: 'passthrough', title: 'MySQL Router PASSTHROUGH', color: '#f2b134' },
-  { target: 'bootstrapped', title: 'MySQL Router as bootstrapped', color: '#c8553d' },
+  { target: 'passthrough', title: 'Router PASSTHROUGH', color: '#f2b134' },
+  { target: 'bootstrapped', title: 'Router as bootstrapped', color: '#c8553d' },
 ] as const;

@@ -7,7 +7,7 @@ import { formatFigure } from './table.ts';
 export function renderReport(result: BenchResult): string {
   return [
     machineSentence(result),
-    '![Processor time and memory of every proxy, relative to HAProxy](performance.svg)',
+    '![Processor time of every proxy, relative to HAProxy](performance.svg)',
     '### Fairlead beside the others',
     'Fairlead’s median divided by the other’s: 0.50 in a row of CPU or memory means half, 2.00 in a row of throughput twice as much.',
     ratioTable(result),
