@@ -289,7 +289,11 @@ export class Session implements ConnectionSink {
   }
 
   #boundary(): BoundaryKnowledge {
-    if (this.#phase === 'opaque') return this.#account.lastSide === 'server' ? 'unknown' : 'busy';
+    if (this.#phase === 'opaque') {
+      // A client that takes nothing for now makes a session quiet that is in the middle of a result.
+      const hasAll = this.#client.queuedBytes === 0;
+      return hasAll && this.#account.lastSide === 'server' ? 'unknown' : 'busy';
+    }
     if (this.#phase !== 'command' || this.#commands === null) return 'busy';
     return this.#commands.isIdle && !this.#commands.isInTransaction ? 'boundary' : 'busy';
   }

@@ -1,0 +1,250 @@
+/** Sessions that have to end, because their member is not what it was or the router goes: at the moment it hurts least. */
+import t, { type Test } from 'tap';
+import { CLIENT_SSL } from '../../protocol/capability-flags.ts';
+import { encodePacket } from '../../protocol/packet-header.ts';
+import { SERVER_STATUS_AUTOCOMMIT, SERVER_STATUS_IN_TRANS } from '../../protocol/status-flags.ts';
+import type { Member } from '../../routing/topology.ts';
+import { DataLab, primaryAt, secondaryAt } from '../support/data-lab.ts';
+import { createStream, expectStream } from '../support/random-stream.ts';
+import { loginPayload, RawClient } from '../support/raw-client.ts';
+import type { ScriptedServer, ServerPeer } from '../support/scripted-server.ts';
+import { pause, until } from '../support/until.ts';
+
+t.test('an idle session on a demoted primary ends at once, and its server hears COM_QUIT', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  await client.command(COM_PING);
+  lab.publish(demoted(server));
+  t.equal(await client.readPacket(), null);
+  t.equal(client.end, 'fin');
+  t.equal(lab.ended('member_demoted'), 1);
+  await until('the server to hear of it', () => server.peers[0]?.commands.at(-1) === COM_QUIT);
+  client.close();
+  await lab.settled();
+});
+
+t.test('a session in a transaction ends when its COMMIT is answered', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  await client.command(COM_QUERY, 'BEGIN');
+  lab.publish(demoted(server));
+  for (let statement = 0; statement < 5; statement++) {
+    t.ok(await client.command(COM_QUERY, 'INSERT'));
+    await pause(30);
+  }
+  t.equal(lab.route('sessionsInTransaction'), 1);
+  t.ok(await client.command(COM_QUERY, 'COMMIT'), 'the OK of the COMMIT arrives');
+  t.equal(await client.readPacket(), null, 'and then the end');
+  t.equal(lab.ended('member_demoted'), 1);
+  await until('the server to hear of it', () => server.peers[0]?.commands.at(-1) === COM_QUIT);
+  client.close();
+  await lab.settled();
+});
+
+t.test('a session that waits for an answer ends when it has it', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  client.send(0, Buffer.from('\x03SLEEP'));
+  await until('it to be busy', () => lab.route('sessionsBusy') === 1);
+  lab.publish(demoted(server));
+  await pause(150);
+  t.equal(lab.route('sessionsOpen'), 1);
+  server.peers[0]?.ok(1);
+  t.equal((await client.readPacket())?.sequenceId, 1);
+  t.equal(await client.readPacket(), null);
+  t.equal(lab.ended('member_demoted'), 1);
+  client.close();
+  await lab.settled();
+});
+
+t.test('a transaction that goes on is cut after drain.grace', async (t) => {
+  const { lab, server, client } = await openLab(t, 'drain: { grace: 200ms }');
+  await client.command(COM_QUERY, 'BEGIN');
+  const startedAtMs = performance.now();
+  lab.publish(demoted(server));
+  t.equal(await client.readPacket(), null);
+  t.ok(performance.now() - startedAtMs > 190);
+  t.equal(lab.ended('member_demoted'), 1);
+  t.same(server.peers[0]?.commands, [COM_QUERY], 'which is no orderly end for the server');
+  client.close();
+  await lab.settled();
+});
+
+t.test('a doubt that passes leaves sessions where they are', async (t) => {
+  const { lab, server, client } = await openLab(t, 'drain: { grace: 200ms }');
+  await client.command(COM_QUERY, 'BEGIN');
+  lab.publish(demoted(server));
+  lab.publish(primaryAt(server));
+  await client.command(COM_QUERY, 'COMMIT');
+  await pause(250);
+  t.ok(await client.command(COM_PING));
+  lab.publish(primaryAt(server, { acceptsWrites: false, reason: 'no quorum' }));
+  t.ok(await client.command(COM_PING), 'and so does a doubt');
+  client.close();
+  await lab.settled();
+});
+
+t.test('sessions on a member that is gone are cut at once, with what was on its way', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  const others = [await RawClient.logIn(lab.port()), await RawClient.logIn(lab.port())];
+  await others[0]?.command(COM_QUERY, 'BEGIN');
+  others[1]?.send(0, Buffer.from('\x03SLEEP'));
+  const stream = 3_000_000;
+  server.peers[0]?.write(createStream('rest')(stream));
+  await until('the rest to be with the router', () => lab.route('bytesToClient') >= stream);
+  lab.publish();
+  t.equal(await expectStream(client, 'rest', stream, AT_ONCE), stream);
+  for (const each of [client, ...others]) {
+    t.equal(await each.readPacket(), null);
+    t.equal(each.end, 'fin');
+    each.close();
+  }
+  t.equal(lab.ended('member_gone'), 3);
+  await until('the server to be left', () => server.peers.every((peer) => peer.end !== null));
+  await lab.settled();
+});
+
+t.test('another server at the same address is another member', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  lab.publish(primaryAt(server, { id: 'another' }));
+  t.equal(await client.readPacket(), null);
+  t.equal(lab.ended('member_gone'), 1);
+  client.close();
+  await lab.settled();
+});
+
+t.test('sessions for reading stay on a promoted member, unless they are to go', async (t) => {
+  const lab = await DataLab.start(t);
+  const server = await lab.server(t, serveTransactions);
+  lab.publish(secondaryAt(server));
+  const client = await RawClient.logIn(lab.port('ro'));
+  lab.publish(primaryAt(server));
+  t.ok(await client.command(COM_PING));
+  lab.publish(primaryAt(server, { secondarySessions: 'drain' }));
+  t.equal(await client.readPacket(), null);
+  t.equal(lab.ended('member_promoted', 'ro'), 1);
+  client.close();
+  await lab.settled();
+});
+
+t.test('an opaque session ends when nothing has moved for a moment and the server spoke last', async (t) => {
+  const lab = await DataLab.start(t, { config: 'drain: { grace: 1s }' });
+  const server = await lab.server(t, async (peer) => {
+    await peer.readLogin().catch(() => null);
+  });
+  const quiet = await openTls(lab, server);
+  server.peers[0]?.write(Buffer.from('something'));
+  await quiet.readBytes(9);
+  const asking = await openTls(lab, server);
+  await until('both to be opaque', () => lab.route('sessionsOpaque') === 2);
+  const startedAtMs = performance.now();
+  lab.publish(demoted(server));
+  t.equal(await quiet.readPacket(), null);
+  t.ok(performance.now() - startedAtMs < 900, 'well within the grace');
+  t.equal(lab.route('sessionsOpen'), 1, 'who waits for an answer stays');
+  t.equal(await asking.readPacket(), null);
+  t.ok(performance.now() - startedAtMs > 990, 'until the grace is over');
+  t.equal(lab.ended('member_demoted'), 2);
+  for (const client of [quiet, asking]) client.close();
+  await lab.settled();
+});
+
+t.test('a session that is still authenticating gets through, and ends then', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  await client.command(COM_PING);
+  const late = await RawClient.connect(lab.port());
+  await late.readPacket();
+  lab.publish(demoted(server));
+  late.write(encodePacket(loginPayload(), 1));
+  t.equal((await late.readPacket())?.payload[0], 0, 'it is let in');
+  t.equal(await late.readPacket(), null, 'and let go');
+  t.equal(await client.readPacket(), null);
+  t.equal(lab.ended('member_demoted'), 2);
+  for (const each of [client, late]) each.close();
+  await lab.settled();
+});
+
+t.test(
+  'a drain: accepts for a while, ends sessions at boundaries, then the rest, then says so',
+  async (t) => {
+    const { lab, client } = await openLab(t, 'drain: { grace: 5s }');
+    await client.command(COM_PING);
+    const working = await RawClient.logIn(lab.port());
+    await working.command(COM_QUERY, 'BEGIN');
+    const startedAtMs = performance.now();
+    lab.thread.receive({ kind: 'drain', stopAcceptingAfterMs: 200, timeoutMs: 900 });
+    const late = await RawClient.logIn(lab.port());
+    t.ok(await late.command(COM_PING), 'who comes in time is served');
+    for (const each of [client, late]) t.equal(await each.readPacket(), null);
+    t.ok(performance.now() - startedAtMs > 190);
+    await t.rejects(RawClient.connect(lab.port()), { code: 'ECONNREFUSED' });
+    t.ok(await working.command(COM_QUERY, 'INSERT'), 'a transaction has until the end');
+    t.notOk(lab.posted.some((message) => message.kind === 'drained'));
+    t.equal(await working.readPacket(), null);
+    t.ok(performance.now() - startedAtMs > 890);
+    for (const each of [client, late, working]) each.close();
+    await until('the end to be told', () => lab.posted.some((message) => message.kind === 'drained'));
+    t.equal(lab.ended('shutdown'), 3);
+    await lab.settled();
+  },
+);
+
+t.test('a drain: who is held hears 1053, and who reads slowly gets all of it', async (t) => {
+  const lab = await DataLab.start(t);
+  const server = await lab.server(t, serveTransactions);
+  lab.publish(secondaryAt(server));
+  const slow = await RawClient.logIn(lab.port('ro'));
+  const held = await RawClient.connect(lab.port('rw'));
+  const stream = 16_000_000;
+  const peer = await server.peer(0);
+  peer.write(createStream('slow')(stream));
+  await until('the kernels to be full', () => lab.threadCell('backpressurePauses') > 0);
+  peer.finish();
+  lab.thread.receive({ kind: 'drain', stopAcceptingAfterMs: 0, timeoutMs: 3000 });
+  t.equal((await held.readErr()).errorCode, 1053);
+  t.equal(await expectStream(slow, 'slow', Number.POSITIVE_INFINITY, AT_ONCE), stream);
+  t.notOk(
+    lab.posted.some((message) => message.kind === 'drained'),
+    'nobody is forgotten',
+  );
+  for (const client of [slow, held]) client.close();
+  await until('the end to be told', () => lab.posted.some((message) => message.kind === 'drained'));
+  await lab.settled();
+});
+
+/** A client that is in at a primary. */
+async function openLab(t: Test, config = '') {
+  const lab = await DataLab.start(t, { config });
+  const server = await lab.server(t, serveTransactions);
+  lab.publish(primaryAt(server));
+  return { lab, server, client: await RawClient.logIn(lab.port()) };
+}
+
+/** A session that is TLS to the router: it cannot look into it. */
+async function openTls(lab: DataLab, server: ScriptedServer): Promise<RawClient> {
+  lab.publish(primaryAt(server));
+  const client = await RawClient.connect(lab.port());
+  await client.readPacket();
+  const request = Buffer.from(loginPayload().subarray(0, 32));
+  request.writeUInt32LE((request.readUInt32LE() | CLIENT_SSL) >>> 0);
+  client.write(encodePacket(request, 1), Buffer.from('a ClientHello'));
+  return client;
+}
+
+function demoted(server: ScriptedServer): Member {
+  return secondaryAt(server, { primarySessions: 'drain' });
+}
+
+/** Knows BEGIN and COMMIT, and does not answer SLEEP. */
+async function serveTransactions(peer: ServerPeer): Promise<void> {
+  if (!(await peer.logIn())) return;
+  let status = SERVER_STATUS_AUTOCOMMIT;
+  await peer.answerCommands(({ payload }) => {
+    const text = payload.toString('latin1', 1);
+    if (text === 'BEGIN') status |= SERVER_STATUS_IN_TRANS;
+    if (text === 'COMMIT') status &= ~SERVER_STATUS_IN_TRANS;
+    if (text !== 'SLEEP') peer.ok(1, status);
+  });
+}
+
+const AT_ONCE = { random: () => 0, maxChunkBytes: 1, stallsAt: [], maxStallMs: 0 };
+const COM_QUIT = 1;
+const COM_QUERY = 3;
+const COM_PING = 14;
