@@ -1,0 +1,165 @@
+/** The data plane as a whole: real threads on shared ports, and what happens when one of them dies. */
+import type { Worker } from 'node:worker_threads';
+import t, { type Test } from 'tap';
+import type { Member } from '../../routing/topology.ts';
+import { DataPlane } from '../../src/data/data-plane.ts';
+import { HEADER, ROUTE, routeOffset, sharedHeader, THREAD, threadCells } from '../../src/shared/counters.ts';
+import type { EventLog } from '../../src/shared/events.ts';
+import { topologyOf } from '../routing/members.ts';
+import { gaugesOf, labConfig, openSockets, primaryAt, secondaryAt } from '../support/data-lab.ts';
+import { createStream, expectStream } from '../support/random-stream.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { ScriptedServer, type ServerScript, serveOk } from '../support/scripted-server.ts';
+import { until } from '../support/until.ts';
+
+t.test('connections are spread over the threads, and the round robin is one for all', async (t) => {
+  const lab = await openLab(t);
+  const servers = [await startServer(t), await startServer(t)];
+  lab.publish(...servers.map((server, slot) => secondaryAt(server, { slot })));
+  const clients = await Promise.all(Array.from({ length: 60 }, () => RawClient.logIn(lab.port('ro'))));
+  const [one = 0, other = 0] = [0, 1].map((thread) => openIn(lab.plane, thread, 1));
+  t.equal(one + other, 60);
+  t.ok(one > 5 && other > 5, `${one} and ${other}`);
+  t.same(
+    servers.map((server) => server.logins),
+    [30, 30],
+  );
+  t.equal((await lab.plane.listSessions(100)).length, 60);
+  for (const client of clients) client.close();
+  await lab.settled();
+});
+
+t.test('a thread that dies is started again, and the other goes on as if nothing were', async (t) => {
+  const lab = await openLab(t);
+  const server = await startServer(t, async (peer) => {
+    if (!(await peer.logIn())) return;
+    await peer.answerCommands(({ payload }) => {
+      if (payload[0] === COM_PING) peer.ok(1);
+      else peer.write(createStream('result')(RESULT_BYTES));
+    });
+  });
+  lab.publish(primaryAt(server));
+  const clients = await Promise.all(Array.from({ length: 30 }, () => RawClient.logIn(lab.port())));
+  const lost = openIn(lab.plane, 0);
+  t.ok(lost > 0 && lost < 30);
+  for (const client of clients) client.send(0, Buffer.of(COM_QUERY));
+
+  await lab.workers[0]?.terminate();
+  const received = await Promise.all(
+    clients.map((client) => expectStream(client, 'result', RESULT_BYTES, SLOWLY)),
+  );
+  const survivors = clients.filter((_, index) => received[index] === RESULT_BYTES);
+  t.equal(clients.filter((client) => client.end !== null).length, lost, 'its sessions end with it');
+  t.ok(survivors.length >= 30 - lost, 'all others get their results');
+  t.equal(openIn(lab.plane, 0), 0, 'its gauges are cleared');
+  t.equal(Atomics.load(sharedHeader(lab.plane.counters), HEADER.openInAll), 30 - lost);
+  for (const client of clients.filter(({ end }) => end === null)) {
+    client.send(0, Buffer.of(COM_PING));
+    t.equal((await client.readPacket())?.payload[0], 0);
+  }
+
+  await until('it to be started again', () => lab.plane.threadsAlive() === 2 && startsOf(lab.plane, 0) === 2);
+  t.ok(lab.recorded.includes('data_thread_restarted'));
+  await until('it to serve again', async () => {
+    const client = await RawClient.logIn(lab.port());
+    const isThere = openIn(lab.plane, 0) > 0;
+    client.close();
+    return isThere;
+  });
+  for (const client of clients) client.close();
+  await lab.settled();
+});
+
+t.test('clients that wait are forgotten with their thread, and their places with them', async (t) => {
+  const lab = await openLab(t, 'hold: { timeout: 20s, maxSessions: 10 }');
+  const clients = await Promise.all(Array.from({ length: 10 }, () => RawClient.connect(lab.port())));
+  await until('all to be held', () => heldInAll(lab.plane) === 10);
+  for (const worker of [...lab.workers]) await worker.terminate();
+  await until('their places to be free', () => heldInAll(lab.plane) === 0);
+  await until('both to be started again', () => lab.plane.threadsAlive() === 2);
+  for (const client of clients) t.equal(await client.readPacket(), null);
+  const server = await startServer(t);
+  lab.publish(primaryAt(server));
+  clients.push(await RawClient.logIn(lab.port()));
+  for (const client of clients) client.close();
+  await lab.settled();
+});
+
+t.test('a plane that is closed leaves nothing open', async (t) => {
+  const before = openSockets();
+  const lab = await openLab(t);
+  const server = await startServer(t);
+  lab.publish(primaryAt(server));
+  const client = await RawClient.logIn(lab.port());
+  await lab.plane.close();
+  t.equal(await client.readPacket(), null);
+  client.close();
+  await server.close();
+  await until('all sockets to be closed', () => openSockets() <= before);
+});
+
+t.test('a drain ends when the sessions of all threads have', async (t) => {
+  const lab = await openLab(t);
+  const server = await startServer(t);
+  lab.publish(primaryAt(server));
+  const clients = await Promise.all(Array.from({ length: 12 }, () => RawClient.logIn(lab.port())));
+  const drained = lab.plane.drain(0, 5000);
+  for (const client of clients) {
+    t.equal(await client.readPacket(), null);
+    client.close();
+  }
+  await drained;
+  t.equal(server.peers.filter((peer) => peer.commands.at(-1) === COM_QUIT).length, 12);
+  await lab.settled();
+});
+
+async function openLab(t: Test, config = '') {
+  const workers: Worker[] = [];
+  const onWorker = (worker: Worker) => void workers.push(worker);
+  process.on('worker', onWorker);
+  const recorded: string[] = [];
+  const events: EventLog = { record: (_level, kind) => void recorded.push(kind), recent: () => [] };
+  const plane = await DataPlane.start({
+    config: labConfig({ config: `threads: 2\n${config}` }),
+    events,
+    onSignal: () => undefined,
+  });
+  t.teardown(async () => {
+    process.off('worker', onWorker);
+    await plane.close();
+  });
+  let version = 0;
+  return {
+    plane,
+    workers,
+    recorded,
+    publish: (...members: readonly Member[]) => plane.publish(topologyOf(members, { version: ++version })),
+    port: (name: 'rw' | 'ro' = 'rw') => plane.routes().find((route) => route.name === name)?.port ?? 0,
+    settled: () => until('all gauges to be 0', () => gaugesOf(plane.counters, plane.threads).length === 0),
+  };
+}
+
+async function startServer(t: Test, script: ServerScript = serveOk): Promise<ScriptedServer> {
+  const server = await ScriptedServer.start(script);
+  t.teardown(() => server.close());
+  return server;
+}
+
+/** Sessions open in one thread, on the route with that index. */
+function openIn(plane: DataPlane, thread: number, route = 0): number {
+  return threadCells(plane.counters, thread)[routeOffset(route) + ROUTE.sessionsOpen] ?? 0;
+}
+
+function startsOf(plane: DataPlane, thread: number): number {
+  return threadCells(plane.counters, thread)[THREAD.starts] ?? 0;
+}
+
+function heldInAll(plane: DataPlane): number {
+  return Atomics.load(sharedHeader(plane.counters), HEADER.heldInAll);
+}
+
+const RESULT_BYTES = 3_000_000;
+const SLOWLY = { random: () => 0.5, maxChunkBytes: 1, stallsAt: [1], maxStallMs: 100 };
+const COM_QUIT = 1;
+const COM_QUERY = 3;
+const COM_PING = 14;
