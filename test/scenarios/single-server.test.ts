@@ -16,9 +16,8 @@ t.test('a single server is restarted: who connects meanwhile waits', { skip: noM
 
   const patient = await connectTo(router.ports.rw);
   const lost = new Promise((resolve) => patient.once('error', resolve));
-  const writers = Visitors.start(router.ports.rw, 50);
-  const readers = Visitors.start(router.ports.ro, 50);
-  t.teardown(() => Promise.all([writers.stop(), readers.stop()]));
+  const writers = Visitors.start(t, router.ports.rw, 50);
+  const readers = Visitors.start(t, router.ports.ro, 50);
   await waitFor({ what: 'the first visitors', timeoutMs: 5000 }, async () =>
     writers.visits.length > 3 && readers.visits.length > 3 ? true : undefined,
   );

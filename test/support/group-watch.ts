@@ -1,12 +1,14 @@
 /** When the group itself was ready for writes: each member is asked directly, beside the router. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { Test } from 'tap';
 import type { Group, Server } from '../../src/sandbox/index.ts';
 
 type IsWritableRow = RowDataPacket & { readonly isWritable: 0 | 1 };
 
 export class GroupWatch {
   readonly #writableSinceMs = new Map<Server, number>();
+  readonly #connections = new Set<Connection>();
   readonly #loops: readonly Promise<void>[];
   #isStopping = false;
 
@@ -14,9 +16,14 @@ export class GroupWatch {
     this.#loops = servers.map((server) => this.#watch(server));
   }
 
-  /** Watches the members that answer now, every few milliseconds. */
-  static start(group: Group): GroupWatch {
-    return new GroupWatch(group.members.filter((member) => member.isAnswering));
+  /** Watches the members that answer now, every few milliseconds, to the end of `t` at the latest. */
+  static start(t: Test, group: Group): GroupWatch {
+    const watch = new GroupWatch(group.members.filter((member) => member.isAnswering));
+    t.teardown(() => {
+      watch.#isStopping = true;
+      for (const connection of watch.#connections) connection.destroy();
+    });
+    return watch;
   }
 
   /** performance.now when `server` was first seen as a primary that takes writes, without a break since. */
@@ -33,6 +40,7 @@ export class GroupWatch {
     let connection: Connection | null = null;
     try {
       connection = await server.connect({ socketPath: server.socketPath });
+      this.#connections.add(connection);
       // The next question finds out.
       connection.on('error', () => undefined);
       while (!this.#isStopping) {

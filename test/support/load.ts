@@ -1,6 +1,7 @@
 /** Clients that go on and on, and what became of them. */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection, ConnectionOptions } from 'mysql2/promise';
+import type { Test } from 'tap';
 import { connectTo, errorName, memberBehind } from './clients.ts';
 
 /** One client that connected, asked which member it had reached, and left. */
@@ -28,8 +29,11 @@ export class Visitors {
     this.#timer = setInterval(() => this.#send(), everyMs);
   }
 
-  static start(port: number, everyMs: number, options: ConnectionOptions = {}): Visitors {
-    return new Visitors(port, everyMs, options);
+  /** They stop coming at the end of `t` at the latest. */
+  static start(t: Test, port: number, everyMs: number, options: ConnectionOptions = {}): Visitors {
+    const visitors = new Visitors(port, everyMs, options);
+    t.teardown(() => clearInterval(visitors.#timer));
+    return visitors;
   }
 
   /** Sends no more, and returns when all have come back. */
@@ -62,6 +66,9 @@ export type ClientError = {
   readonly error: string;
 };
 
+/** What a client does again and again. */
+type Work = (connection: Connection, client: number) => Promise<void>;
+
 /**
  * Clients that keep their session, do the same piece of work on it again and again, and connect anew after an error.
  * They are pessimists: a session that was closed between two pieces of work is an error to them all the same.
@@ -70,15 +77,26 @@ export class SteadyClients {
   readonly errors: ClientError[] = [];
   readonly count: number;
   readonly #port: number;
-  readonly #work: (connection: Connection, client: number) => Promise<void>;
+  readonly #work: Work;
+  readonly #connections = new Set<Connection>();
   readonly #loops: readonly Promise<void>[];
   #isStopping = false;
 
-  constructor(port: number, count: number, work: (connection: Connection, client: number) => Promise<void>) {
+  private constructor(port: number, count: number, work: Work) {
     this.#port = port;
     this.count = count;
     this.#work = work;
     this.#loops = Array.from({ length: count }, (_, client) => this.#run(client));
+  }
+
+  /** They are torn off at the end of `t`, whatever they are waiting for; `stop` lets them finish. */
+  static start(t: Test, port: number, count: number, work: Work): SteadyClients {
+    const clients = new SteadyClients(port, count, work);
+    t.teardown(() => {
+      clients.#isStopping = true;
+      for (const connection of clients.#connections) connection.destroy();
+    });
+    return clients;
   }
 
   async stop(): Promise<void> {
@@ -103,16 +121,25 @@ export class SteadyClients {
     while (!this.#isStopping) {
       const during = connection === null ? 'connect' : 'work';
       try {
-        if (connection === null) connection = await connectToStay(this.#port);
+        if (connection === null) connection = await this.#connect();
         else await this.#work(connection, client);
       } catch (error) {
         this.errors.push({ client, atMs: performance.now(), during, error: errorName(error) });
+        if (connection !== null) this.#connections.delete(connection);
         connection?.destroy();
         connection = null;
       }
       await pause(PAUSE_MS);
     }
     await connection?.end();
+  }
+
+  async #connect(): Promise<Connection> {
+    const connection = await connectTo(this.#port);
+    this.#connections.add(connection);
+    // The next piece of work finds out.
+    connection.on('error', () => undefined);
+    return connection;
   }
 }
 
@@ -126,8 +153,8 @@ export class Writers {
   /** No id is used twice: the outcome of a write that failed is not known. */
   #nextId = Date.now() * 1000;
 
-  private constructor(port: number, count: number) {
-    this.clients = new SteadyClients(port, count, async (connection) => {
+  private constructor(t: Test, port: number, count: number) {
+    this.clients = SteadyClients.start(t, port, count, async (connection) => {
       const id = this.#nextId;
       this.#nextId += 1;
       await connection.query('INSERT INTO app.writes VALUES (?)', [id]);
@@ -135,8 +162,8 @@ export class Writers {
     });
   }
 
-  static start(port: number, count: number): Writers {
-    return new Writers(port, count);
+  static start(t: Test, port: number, count: number): Writers {
+    return new Writers(t, port, count);
   }
 
   stop(): Promise<void> {
@@ -148,13 +175,6 @@ export class Writers {
     const times = [sinceMs, ...this.acknowledged.map(({ atMs }) => atMs).filter((atMs) => atMs >= sinceMs)];
     return Math.max(0, ...times.map((atMs, index) => atMs - (times[index - 1] ?? atMs)));
   }
-}
-
-async function connectToStay(port: number): Promise<Connection> {
-  const connection = await connectTo(port);
-  // The next piece of work finds out.
-  connection.on('error', () => undefined);
-  return connection;
 }
 
 /** E.g. "1290 ×3, ECONNRESET ×1"; "none" for none. */

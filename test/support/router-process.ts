@@ -26,6 +26,7 @@ const logLineSchema = z.looseObject({
   route: z.string().optional(),
   port: z.number().optional(),
   member: z.string().nullish(),
+  primary: z.string().nullish(),
 });
 export type LogLine = z.output<typeof logLineSchema>;
 
@@ -102,8 +103,10 @@ export class RouterProcess {
     });
     createInterface(child.stderr).on('line', (line) => output.push(line));
     await waitFor({ what: 'the router to listen', timeoutMs: START_TIMEOUT_MS }, async () => {
-      if (child.stdout.closed) throw new SandboxError(`the router ended:\n${output.join('\n')}`);
+      if (child.stdout.closed) throw new SandboxError('the router ended');
       return log.some(({ event }) => event === 'admin_listening') ? true : undefined;
+    }).catch((error: unknown) => {
+      throw new Error(`the router did not start; it said:\n${output.join('\n')}`, { cause: error });
     });
     return new RouterProcess(child, exited, output, log);
   }
