@@ -32,27 +32,35 @@ export async function chooseTransport(mode: RelayMode, bufferBytes: number): Pro
 export async function proveTransport(transport: Transport): Promise<void> {
   const dialler = new Socket();
   const outcome = Promise.withResolvers<void>();
+  const connections: Connection[] = [];
+  const stream = (connection: Connection, probe: Buffer) => {
+    if (!probe.equals(PROBE)) throw new Error('bytes read through the lent buffer differ');
+    for (let sent = 0; sent < STREAM_BYTES; sent += PATTERN.length)
+      connection.write(PATTERN, 0, PATTERN.length);
+    if (connection.queuedBytes === 0) throw new Error('a full kernel buffer was not noticed');
+    dialler.resume();
+  };
+  // What is thrown in a callback of the event loop would end the thread.
+  const attempt = (act: () => void) => {
+    try {
+      act();
+    } catch (error) {
+      outcome.reject(error);
+    }
+  };
+  const listener = await createListener({ host: '127.0.0.1', port: 0 }, false, transport.kind, {
+    onAcceptFailed: (code) => outcome.reject(new Error(`a connection could not be accepted: ${code}`)),
+    onConnection: (accepted) =>
+      attempt(() => {
+        const then = (probe: Buffer) => attempt(() => stream(connection, probe));
+        const connection = Connection.accept(accepted, transport, sinkThat(PROBE.length, then));
+        connections.push(connection);
+      }),
+  });
   const deadline = setTimeout(
     () => outcome.reject(new Error('the self-test did not end in time')),
     DEADLINE_MS,
   );
-  const connections: Connection[] = [];
-  const listener = await createListener({ host: '127.0.0.1', port: 0 }, false, transport.kind, {
-    onAcceptFailed: (code) => outcome.reject(new Error(`a connection could not be accepted: ${code}`)),
-    onConnection: (accepted) => {
-      const stream = (probe: Buffer) => {
-        if (!probe.equals(PROBE))
-          return outcome.reject(new Error('bytes read through the lent buffer differ'));
-        for (let sent = 0; sent < STREAM_BYTES; sent += PATTERN.length)
-          connection.write(PATTERN, 0, PATTERN.length);
-        if (connection.queuedBytes === 0)
-          return outcome.reject(new Error('a full kernel buffer was not noticed'));
-        dialler.resume();
-      };
-      const connection = Connection.accept(accepted, transport, sinkThat(PROBE.length, stream));
-      connections.push(connection);
-    },
-  });
   let received = 0;
   dialler.on('error', outcome.reject);
   dialler.on('data', (chunk: Buffer) => {

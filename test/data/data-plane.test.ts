@@ -80,7 +80,11 @@ t.test('clients that wait are forgotten with their thread, and their places with
   for (const client of clients) t.equal(await client.readPacket(), null);
   const server = await startServer(t);
   lab.publish(primaryAt(server));
-  clients.push(await RawClient.logIn(lab.port()));
+  await until('the port to serve again', async () => {
+    const client = await RawClient.logIn(lab.port()).catch(() => null);
+    client?.close();
+    return client !== null;
+  });
   for (const client of clients) client.close();
   await lab.settled();
 });

@@ -1,0 +1,108 @@
+/** What a client costs that asks for much and reads nothing: its server has to wait, and the router keeps one chunk. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import t, { type Test } from 'tap';
+import type { ProcessReport } from '../support/data-thread-process.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { ScriptedServer, type ServerPeer } from '../support/scripted-server.ts';
+import { until } from '../support/until.ts';
+
+const CLIENTS = 12;
+
+for (const mode of ['fast', 'portable'] as const) {
+  t.test(`stalled clients of 1 GB results cost a bounded amount (${mode})`, async (t) => {
+    const sent: number[] = [];
+    const server = await ScriptedServer.start(async (peer) => {
+      if (!(await peer.logIn())) return;
+      await peer.readPacket();
+      await sendResult(peer, (bytes) => {
+        sent[peer.connectionId - 1] = bytes;
+      });
+    });
+    t.teardown(() => server.close());
+    const router = await startRouter(t, mode, server.port);
+    // Whatever the first sessions need is not what is measured.
+    await stall(router.port, 3);
+    await until('the first to be stalled', async () => isAtRest(await router.memory(), 3));
+    const before = await router.memory();
+
+    const clients = await stall(router.port, CLIENTS);
+    await until('all to be stalled', async () => isAtRest(await router.memory(), 3 + CLIENTS));
+    await until('the servers to be stopped', () => hasStopped(sent), 10_000);
+    const after = await router.memory();
+
+    const perSession = (after.rssBytes - before.rssBytes) / CLIENTS;
+    const queued = after.queuedBytes / (CLIENTS + 3);
+    const sentInAll = sumOf(sent);
+    const sentMiB = sentInAll / sent.length / 2 ** 20;
+    const buffers = after.bufferBytes / (CLIENTS + 3);
+    t.comment(
+      `${mode}: for each stalled client ${(perSession / 1024).toFixed(0)} KiB more RSS; ${(queued / 1024).toFixed(0)} KiB ` +
+        `are queued and ${(buffers / 1024).toFixed(0)} KiB allocated for buffers; its server has sent ` +
+        `${sentMiB.toFixed(1)} MiB of 1024, which are in kernel buffers`,
+    );
+    t.ok(queued <= 128 * 1024, `${queued} bytes are queued for each`);
+    t.ok(buffers <= 256 * 1024, `${buffers} bytes are allocated for each`);
+    // The portable transport has the garbage of its chunks on top, which the allocator keeps for the next.
+    t.ok(perSession < (mode === 'fast' ? 256 : 4096) * 1024, `${perSession} bytes of RSS for each`);
+    t.ok(sentMiB < 64, 'the server has to wait');
+
+    for (let bytes = 0; bytes < 40 * 2 ** 20; ) bytes += (await clients[0]?.readSome())?.length ?? 0;
+    t.ok(sumOf(sent) > sentInAll + 10 * 2 ** 20, 'who reads on gets on');
+    for (const client of clients) client.close();
+  });
+}
+
+/** Clients that have asked and do not read. */
+async function stall(port: number, count: number): Promise<readonly RawClient[]> {
+  const clients = await Promise.all(Array.from({ length: count }, () => RawClient.logIn(port)));
+  for (const client of clients) client.send(0, Buffer.of(COM_QUERY));
+  return clients;
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, number) => sum + number, 0);
+}
+
+type Memory = Extract<ProcessReport, { readonly kind: 'memory' }>;
+
+function isAtRest({ stalls, queuedBytes }: Memory, sessions: number): boolean {
+  return stalls >= sessions && queuedBytes > 0;
+}
+
+/** Nothing more goes out: asked twice, with time between for megabytes. */
+async function hasStopped(sent: readonly number[]): Promise<boolean> {
+  const before = [...sent];
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  return before.length > CLIENTS && sent.every((bytes, index) => bytes === before[index]);
+}
+
+/** One packet after another up to 1 GB, as fast as they are taken. */
+async function sendResult(peer: ServerPeer, onSent: (bytes: number) => void): Promise<void> {
+  const chunk = Buffer.alloc(256 * 1024, 'row');
+  for (let bytes = 0; bytes < 2 ** 30 && peer.end === null; bytes += chunk.length) {
+    peer.write(chunk);
+    await peer.drained();
+    onSent(bytes);
+  }
+}
+
+async function startRouter(t: Test, mode: string, serverPort: number) {
+  const file = fileURLToPath(new URL('../support/data-thread-process.ts', import.meta.url));
+  const child = fork(file, [mode, String(serverPort)], { execArgv: ['--expose-gc'] });
+  t.teardown(() => child.kill());
+  // The child sends reports and nothing else.
+  const next = async (): Promise<ProcessReport> => (await once(child, 'message'))[0] as ProcessReport;
+  const listening = await next();
+  if (listening.kind !== 'listening') throw new Error('the router tells its port first');
+  const memory = async (): Promise<Memory> => {
+    child.send('memory');
+    const report = await next();
+    if (report.kind !== 'memory') throw new Error('the router tells its memory');
+    return report;
+  };
+  return { port: listening.port, memory };
+}
+
+const COM_QUERY = 3;
