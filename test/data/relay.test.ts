@@ -52,7 +52,7 @@ for (const mode of ['fast', 'portable'] as const) {
     // Nobody reads before the router has stopped reading both of them.
     await play([createFullPlan(`${mode}-full`, () => lab.threadCell('backpressurePauses') >= 2)]);
     const random = createRandom(SEED);
-    await play(names(`${mode}-mixed`, 20).map((name) => createPlan(name, random)));
+    await play(names(`${mode}-mixed`, 12).map((name) => createPlan(name, random)));
     await lab.settled();
     t.equal(lab.route('sessionsAccepted'), plans.size);
     for (const peer of server.peers) peer.close();
@@ -133,7 +133,10 @@ async function expectAtMost(wire: Wire, seed: string, bytes: number, manners: Ma
 function createFullPlan(name: string, isRouterWaiting: () => boolean): Plan {
   const bytes = 24_000_000;
   const swift: Manners = { random: () => 1, maxChunkBytes: 1_000_000, stallsAt: [], maxStallMs: 0 };
-  const late: Manners = { ...swift, beforeReading: () => until('the router to wait', isRouterWaiting, 20_000) };
+  const late: Manners = {
+    ...swift,
+    beforeReading: () => until('the router to wait', isRouterWaiting, 20_000),
+  };
   return {
     name,
     ending: 'both-finish',

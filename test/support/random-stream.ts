@@ -18,6 +18,8 @@ export type Manners = {
   /** After how many bytes there is a stall, rising, and how long each may be. */
   readonly stallsAt: readonly number[];
   readonly maxStallMs: number;
+  /** Awaited before the first read. */
+  readonly beforeReading?: () => Promise<void>;
 };
 
 /** Sends `totalBytes` of the stream, waiting for the socket only as a program does that obeys backpressure. */
@@ -53,6 +55,7 @@ export async function expectStream(
   const next = createStream(seed);
   const stallIfDue = createStalls(manners);
   let received = 0;
+  await manners.beforeReading?.();
   while (received < totalBytes) {
     const chunk = await wire.readSome();
     if (chunk === null) return received;
