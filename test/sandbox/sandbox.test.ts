@@ -170,7 +170,7 @@ t.test('a group of three', { skip: noMysql }, async (t) => {
     await primary.query('CREATE DATABASE sbtest');
     const { user, password } = ACCOUNTS.app;
     const target = [`--mysql-port=${primary.port}`, `--mysql-user=${user}`, `--mysql-password=${password}`];
-    const size = ['--mysql-host=127.0.0.1', '--tables=1', '--table-size=100', '--events=200', '--time=5'];
+    const size = ['--mysql-host=127.0.0.1', '--tables=1', '--table-size=100', '--events=200', '--time=60'];
     await sandbox.run('sysbench', 'sysbench', ['oltp_read_write', ...target, ...size, 'prepare']);
     const { stdout } = await sandbox.run('sysbench', 'sysbench', [
       'oltp_read_write',
