@@ -11,13 +11,18 @@ t.test('a single server is restarted: who connects meanwhile waits', { skip: noM
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
   t.teardown(() => sandbox.close());
   const server = await sandbox.startServer();
-  const router = await RouterProcess.start(t, sandbox, { seeds: [server.address] });
+  // A busy machine may take longer than the default for a restart.
+  const router = await RouterProcess.start(t, sandbox, {
+    seeds: [server.address],
+    flags: ['--hold-timeout=30s'],
+  });
   await router.untilTopology('a primary', ({ primary }) => primary === server.address);
 
   const patient = await connectTo(router.ports.rw);
   const lost = new Promise((resolve) => patient.once('error', resolve));
-  const writers = Visitors.start(t, router.ports.rw, 50);
-  const readers = Visitors.start(t, router.ports.ro, 50);
+  const patience = { connectTimeout: 60_000 };
+  const writers = Visitors.start(t, router.ports.rw, 50, patience);
+  const readers = Visitors.start(t, router.ports.ro, 50, patience);
   await waitFor({ what: 'the first visitors', timeoutMs: 5000 }, async () =>
     writers.visits.length > 3 && readers.visits.length > 3 ? true : undefined,
   );

@@ -7,7 +7,7 @@ import type { RouterProcess } from './router-process.ts';
 
 /** Writers that stay and clients that come and go on the RW port, and the group seen beside the router. */
 export class RwLoad {
-  readonly #startedAtMs = performance.now();
+  #blowAtMs = performance.now();
   readonly #router: RouterProcess;
   readonly #watch: GroupWatch;
   readonly #writers: Writers;
@@ -27,6 +27,11 @@ export class RwLoad {
       load.#writers.acknowledged.length > 100 && load.#visitors.visits.length > 10 ? true : undefined,
     );
     return load;
+  }
+
+  /** Now something is done to the group. */
+  noteBlow(): void {
+    this.#blowAtMs = performance.now();
   }
 
   /** Returns when clients write and connect as if nothing had been. */
@@ -50,7 +55,7 @@ export class RwLoad {
     await this.#watch.stop();
     const changed = this.#router.events('primary_changed').at(-1);
     const followedAtMs = Date.parse(changed?.time ?? '') - performance.timeOrigin;
-    return new Figures(this.#startedAtMs, readyAtMs, followedAtMs, this.#writers, this.#visitors);
+    return new Figures(this.#blowAtMs, readyAtMs, followedAtMs, this.#writers, this.#visitors);
   }
 }
 
@@ -62,11 +67,13 @@ export class Figures {
   readonly followedMs: number;
   readonly mostErrorsOfOne: number;
   readonly visitorErrors: readonly string[];
+  /** Of those that came after the blow: they cannot have met the member it fell on. */
+  readonly laterVisitorErrors: readonly string[];
   readonly #writers: Writers;
   readonly #visitors: Visitors;
 
   constructor(
-    startedAtMs: number,
+    blowAtMs: number,
     readyAtMs: number,
     followedAtMs: number,
     writers: Writers,
@@ -75,11 +82,12 @@ export class Figures {
     this.followedMs = followedAtMs - readyAtMs;
     this.#writers = writers;
     this.#visitors = visitors;
-    this.gapMs = writers.longestGapMs(startedAtMs);
+    this.gapMs = writers.longestGapMs(blowAtMs);
     const next = writers.acknowledged.find(({ atMs }) => atMs > readyAtMs);
     this.lagMs = (next?.atMs ?? Number.NaN) - readyAtMs;
     this.mostErrorsOfOne = writers.clients.mostErrorsOfOne;
     this.visitorErrors = failuresOf(visitors.visits);
+    this.laterVisitorErrors = failuresOf(visitors.visits.filter(({ atMs }) => atMs >= blowAtMs));
   }
 
   print(t: Test): void {

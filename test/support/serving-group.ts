@@ -11,13 +11,16 @@ export type ServingGroup = {
   readonly router: RouterProcess;
 };
 
-/** Returns when it serves. All of it is gone at the end of `t`. */
-export async function startServingGroup(t: Test, flags: readonly string[] = []): Promise<ServingGroup> {
+/**
+ * Returns when it serves. All of it is gone at the end of `t`. Clients are held for longer than by default: a group
+ * needs about seven seconds to replace a primary that is gone, on a busy machine more.
+ */
+export async function startServingGroup(t: Test): Promise<ServingGroup> {
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
   t.teardown(() => sandbox.close());
   const group = await sandbox.startGroup({ size: 3 });
   const seeds = group.members.map(({ address }) => address);
-  const router = await RouterProcess.start(t, sandbox, { seeds, flags });
+  const router = await RouterProcess.start(t, sandbox, { seeds, flags: ['--hold-timeout=20s'] });
   await router.untilServing(2);
   await ask(router.ports.rw, 'CREATE DATABASE app');
   await ask(router.ports.rw, CREATE_WRITES);
