@@ -51,7 +51,7 @@ export async function runWorkload(
       const turn = progress[(step + round) % progress.length];
       if (turn === undefined || turn.target.kind !== 'started' || turn.failure !== undefined) continue;
       options.onProgress(`${workload.title}: ${turn.target.target.title}, round ${round} of ${rounds}`);
-      const seconds = round === 0 ? Math.min(1, options.seconds) : options.seconds;
+      const seconds = round === 0 ? (workload.warmUpSeconds ?? 1) : options.seconds;
       try {
         const sample = await runRound(bench, workload, turn.target, { seconds, isQuick: options.isQuick });
         if (round > 0) turn.samples.push(sample);

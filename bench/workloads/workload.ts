@@ -30,6 +30,8 @@ export type Workload = {
   readonly needsFreshTarget: boolean;
   /** Whether Fairlead's variants differ enough under this work to be worth the time. */
   readonly isForVariants: boolean;
+  /** How long a target is put to this work before it counts. Default 1; a program that compiles as it runs may need more. */
+  readonly warmUpSeconds?: number;
   /** At most so many rounds. */
   readonly maxRounds: number;
   run(bench: Bench, target: Target, options: RoundOptions): Promise<Sample>;
