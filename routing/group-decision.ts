@@ -131,7 +131,7 @@ function draftMember(situation: Situation, entry: Entry): Draft {
   const isUsable = isReachable && !isForeign;
   const readable = isUsable && mayBeRead(situation, state, own, before);
   const writable = isUsable && state === 'ONLINE' && mayBeWritten(situation, entry, own, confirmedIds);
-  const fates = fatesOf(situation, entry, state, role, row);
+  const fates = fatesOf(situation, entry, own, state, role, row);
   return {
     id: entry.id,
     address: entry.address,
@@ -229,6 +229,7 @@ function hasLostQuorum(situation: Situation): boolean {
 function fatesOf(
   situation: Situation,
   entry: Entry,
+  own: MemberAnswer | null,
   state: MemberState,
   role: MemberRole,
   row: ViewRow | undefined,
@@ -241,7 +242,10 @@ function fatesOf(
     };
   }
   if (row === undefined || row.state === 'OFFLINE' || row.state === 'ERROR') {
-    return { primarySessions: 'cut', secondarySessions: 'cut' };
+    // One that left in good order says so itself, and what is under way on it may end. Any other is gone or astray.
+    const hasLeft = own !== null && (ownRow(own)?.state ?? 'OFFLINE') === 'OFFLINE';
+    const fate = hasLeft ? 'drain' : 'cut';
+    return { primarySessions: fate, secondarySessions: fate };
   }
   const isDemoted = role === 'SECONDARY' && state !== 'UNREACHABLE';
   return { primarySessions: isDemoted ? 'drain' : 'keep', secondarySessions: 'keep' };
