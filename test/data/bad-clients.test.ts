@@ -53,7 +53,8 @@ const BAD_CLIENTS: readonly BadClient[] = [
 
 for (const bad of BAD_CLIENTS) {
   t.test(`a client that says ${bad.says} hears ${bad.error[0]}`, async (t) => {
-    const { lab, bystander, server } = await openLab(t);
+    const timeout = bad.refused === 'handshake_timeout' ? '200ms' : '10s';
+    const { lab, bystander, server } = await openLab(t, timeout);
     const client = await RawClient.connect(lab.port());
     await client.readPacket();
     client.write(bad.bytes);
@@ -101,7 +102,7 @@ t.test('a client that speaks before the server hears 1043, without SQLSTATE', as
 });
 
 t.test('random bytes in place of a login get one error each', async (t) => {
-  const { lab, bystander, server } = await openLab(t);
+  const { lab, bystander, server } = await openLab(t, '300ms');
   const seed = randomBytes(2).readUInt16LE();
   const random = createRandom(seed);
   const clients = Array.from({ length: 60 }, async () => {
@@ -164,9 +165,9 @@ t.test('clients that come and go at once leave nothing behind', async (t) => {
   await until('all sockets to be closed', () => openSockets() <= before + 1);
 });
 
-async function openLab(t: Test) {
+async function openLab(t: Test, clientHandshakeTimeout = '10s') {
   const lab = await DataLab.start(t, {
-    config: 'limits: { clientHandshakeTimeout: 200ms, maxHandshakeBytes: 16KiB }',
+    config: `limits: { clientHandshakeTimeout: ${clientHandshakeTimeout}, maxHandshakeBytes: 16KiB }`,
   });
   const server = await lab.server(t, serveOk);
   lab.publish(primaryAt(server));

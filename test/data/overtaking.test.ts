@@ -6,22 +6,26 @@ import { RawClient } from '../support/raw-client.ts';
 import { type ScriptedServer, type ServerPeer, serveOk } from '../support/scripted-server.ts';
 import { pause, until } from '../support/until.ts';
 
+const READMISSION_MS = 300;
+
 t.test('a hung server is overtaken after a moment, set aside, and back when it answers', async (t) => {
   const { lab, hung, good, wakeUp } = await openLab(t);
   const startedAtMs = performance.now();
   const first = await Promise.all([RawClient.logIn(lab.port('ro')), RawClient.logIn(lab.port('ro'))]);
   const tookMs = performance.now() - startedAtMs;
   t.comment(`both clients were in after ${tookMs.toFixed(0)} ms`);
-  t.ok(tookMs > 90 && tookMs < 1000, 'one of them after the patience of 100 ms');
+  t.ok(tookMs > 90, 'one of them after the patience of 100 ms');
   t.equal(good.logins, 2);
   t.equal(lab.events('member_quarantined').length, 1);
   t.equal(quarantineGauge(lab, 0), 1);
   t.ok(lab.signals().includes('no-handshake'), 'the control plane is told');
 
   const dialled = hung.peers.length;
+  const dialledAtMs = performance.now();
   const clients = await Promise.all(Array.from({ length: 20 }, () => RawClient.logIn(lab.port('ro'))));
   t.equal(good.logins, 22, 'nobody waits for it any more');
-  t.ok(hung.peers.length <= dialled + 1, 'and it is dialled for readmission alone');
+  const probes = 1 + Math.ceil((performance.now() - dialledAtMs) / READMISSION_MS);
+  t.ok(hung.peers.length <= dialled + probes, 'and it is dialled for readmission alone');
 
   wakeUp();
   await until('it to be readmitted', () => lab.events('member_readmitted').length === 1);
@@ -50,11 +54,11 @@ t.test('a server that is only slow wins if it greets first', async (t) => {
 
 t.test('the patience follows what servers usually take', async (t) => {
   const lab = await startLab(t);
-  const slow = await lab.server(t, (peer) => greetAfter(peer, 60));
+  const slow = await lab.server(t, (peer) => greetAfter(peer, 150));
   publish(lab, slow);
-  const clients = await Promise.all(Array.from({ length: 80 }, () => RawClient.logIn(lab.port('ro'))));
-  t.ok(lab.thread.greetingPace.patienceMs() > 100);
-  const other = await lab.server(t, (peer) => greetAfter(peer, 60));
+  const clients = await Promise.all(Array.from({ length: 40 }, () => RawClient.logIn(lab.port('ro'))));
+  t.ok(lab.thread.greetingPace.patienceMs() > 150);
+  const other = await lab.server(t, (peer) => greetAfter(peer, 150));
   publish(lab, slow, other);
   for (let index = 0; index < 6; index++) clients.push(await RawClient.logIn(lab.port('ro')));
   t.equal(lab.events('member_quarantined').length, 0, 'nobody is overtaken for being as slow as ever');
@@ -107,7 +111,7 @@ async function openLab(t: Test) {
   return { lab, hung, good, wakeUp };
 }
 
-function startLab(t: Test, config = 'quarantine: { interval: 300ms }'): Promise<DataLab> {
+function startLab(t: Test, config = `quarantine: { interval: ${READMISSION_MS}ms }`): Promise<DataLab> {
   return DataLab.start(t, { config });
 }
 

@@ -4,7 +4,7 @@
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  deadlineMs = 5000,
+  deadlineMs = 20_000,
 ): Promise<void> {
   const startedAtMs = performance.now();
   while (!(await holds())) {

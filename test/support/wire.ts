@@ -68,14 +68,17 @@ export class Wire {
 
   /** Exactly so many bytes; null when the other side ended before. */
   async readBytes(length: number): Promise<Buffer | null> {
-    while (this.#buffered.length < length) {
+    const chunks = [this.#buffered];
+    let total = this.#buffered.length;
+    while (total < length) {
       const chunk = await this.#readChunk();
       if (chunk === null) return null;
-      this.#buffered = Buffer.concat([this.#buffered, chunk]);
+      chunks.push(chunk);
+      total += chunk.length;
     }
-    const bytes = this.#buffered.subarray(0, length);
-    this.#buffered = this.#buffered.subarray(length);
-    return bytes;
+    const all = chunks.length === 1 ? this.#buffered : Buffer.concat(chunks);
+    this.#buffered = all.subarray(length);
+    return all.subarray(0, length);
   }
 
   /** Whatever is there, waiting for it if need be; null at the end. */
