@@ -1,5 +1,5 @@
 /** What Fairlead wants to reach, as ratios to the other proxies, so that it can be asked of any machine. */
-import { type BenchResult, medianOf } from './result.ts';
+import { type BenchResult, medianOf, ratioBetween } from './result.ts';
 
 export type Aim = {
   readonly text: string;
@@ -108,18 +108,16 @@ const AIMS: readonly AimDefinition[] = [
     limit: 1,
     better: 'more',
     figure: (result) => {
-      const one = figureOf(result, 'point-text', 'fairlead', 'perSecond');
-      const two = figureOf(result, 'point-text', 'two-threads', 'perSecond');
-      return one === undefined || two === undefined ? undefined : two / one;
+      const oneToTwo = ratio('point-text', 'perSecond', 'two-threads')(result);
+      return oneToTwo && 1 / oneToTwo;
     },
   },
 ];
 
 function ratio(workload: string, measure: string, other: string): AimDefinition['figure'] {
   return (result) => {
-    const own = figureOf(result, workload, 'fairlead', measure);
-    const theirs = figureOf(result, workload, other, measure);
-    return own === undefined || theirs === undefined ? undefined : own / theirs;
+    const measured = result.workloads.find(({ name }) => name === workload);
+    return measured && ratioBetween(measured, measure, 'fairlead', other);
   };
 }
 

@@ -3,7 +3,7 @@ import { BarChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, MarkLineComponent, TitleComponent } from 'echarts/components';
 import { init, use } from 'echarts/core';
 import { SVGRenderer } from 'echarts/renderers';
-import { type BenchResult, medianOf, type WorkloadResult } from './result.ts';
+import { type BenchResult, ratioBetween, type WorkloadResult } from './result.ts';
 
 /** An SVG file's text. */
 export function renderPlot(result: BenchResult): string {
@@ -51,9 +51,8 @@ export function renderPlot(result: BenchResult): string {
 function relativeCost(workload: WorkloadResult, target: string): number | undefined {
   const [cost] = workload.measures;
   if (cost === undefined || !cost.name.startsWith('cpu')) return undefined;
-  const value = medianOf(workload, target, cost.name);
-  const base = medianOf(workload, BASE, cost.name);
-  return value === undefined || base === undefined ? undefined : Number((value / base).toFixed(3));
+  const ratio = ratioBetween(workload, cost.name, target, BASE);
+  return ratio === undefined ? undefined : Number(ratio.toFixed(3));
 }
 
 const BASE = 'haproxy';

@@ -9,7 +9,7 @@ export function renderReport(result: BenchResult): string {
     machineSentence(result),
     '![Processor time of every proxy, relative to HAProxy](performance.svg)',
     '### Fairlead beside the others',
-    'Fairlead’s median divided by the other’s: 0.50 in a row of CPU or memory means half, 2.00 in a row of throughput twice as much.',
+    'Fairlead’s figure divided by the other’s, taken round by round, and of these ratios the median: 0.50 in a row of CPU or memory means half, 2.00 in a row of throughput twice as much.',
     ratioTable(result),
     ...addedLatency(result),
     '### What we aim for',

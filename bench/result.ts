@@ -2,6 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { median } from './measure/statistics.ts';
 
 const measureSchema = z.strictObject({
   name: z.string(),
@@ -89,12 +90,33 @@ export function medianOf(workload: WorkloadResult, target: string, measure: stri
   return outcome?.kind === 'measured' ? outcome.medians[measure] : undefined;
 }
 
-/** Fairlead's median divided by the target's; `undefined` where that says nothing. */
+/** Fairlead's figure divided by the target's; `undefined` where that says nothing. */
 export function ratioTo(workload: WorkloadResult, measure: Measured, target: string): number | undefined {
-  const own = medianOf(workload, 'fairlead', measure.name);
-  const other = medianOf(workload, target, measure.name);
-  if (own === undefined || other === undefined || other === 0) return undefined;
-  return measure.isDifference || target === 'fairlead' ? undefined : own / other;
+  if (measure.isDifference || target === 'fairlead') return undefined;
+  return ratioBetween(workload, measure.name, 'fairlead', target);
+}
+
+/**
+ * One target's figure divided by another's, round by round, and of that the median: what slowed the machine down in one
+ * round slowed both.
+ */
+export function ratioBetween(
+  workload: WorkloadResult,
+  measure: string,
+  one: string,
+  other: string,
+): number | undefined {
+  const divisors = roundsOf(workload, other, measure);
+  const ratios = roundsOf(workload, one, measure).flatMap((value, round) => {
+    const divisor = divisors[round];
+    return divisor === undefined || divisor === 0 ? [] : [value / divisor];
+  });
+  return ratios.length === 0 ? undefined : median(ratios);
+}
+
+function roundsOf(workload: WorkloadResult, target: string, measure: string): readonly number[] {
+  const outcome = workload.outcomes.find((candidate) => candidate.target === target);
+  return outcome?.kind === 'measured' ? (outcome.rounds[measure] ?? []) : [];
 }
 
 /** No figure here is good to more than five digits. */

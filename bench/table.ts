@@ -22,7 +22,8 @@ export function renderTable(result: BenchResult): string {
       notes.push(`${workload.title}, ${outcome.target}: ${outcome.kind}: ${firstLine(outcome.reason)}`);
     }
   }
-  const explanation = 'Medians. In parentheses: Fairlead divided by this one.';
+  const explanation =
+    'Medians. In parentheses: Fairlead divided by this one, round by round, of which the median.';
   return [...alignColumns(rows), '', explanation, ...notes].join('\n');
 }
 
