@@ -125,7 +125,9 @@ export class Session implements ConnectionSink {
   endAtBoundary(reason: EndReason): void {
     if (this.#phase === 'closed') return;
     if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
-    if (this.#boundaryWait !== null) return;
+    // A doubt that passes calls off other waits, but not the router's own end.
+    if (this.#boundaryWait !== null && reason !== 'shutdown') return;
+    this.#boundaryWait?.close();
     this.#boundaryWait = new BoundaryWait(reason, this.#context.config().drain.graceMs, {
       knowledge: () => this.#boundary(),
       takeMoved: () => this.#account.takeMoved(),

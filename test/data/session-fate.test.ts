@@ -202,6 +202,20 @@ t.test(
   },
 );
 
+t.test('a drain: a doubt that passes does not call it off', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  await client.command(COM_QUERY, 'BEGIN');
+  lab.publish(demoted(server));
+  lab.thread.receive({ kind: 'drain', stopAcceptingAfterMs: 0, timeoutMs: 20_000 });
+  await pause(30);
+  lab.publish(primaryAt(server));
+  t.ok(await client.command(COM_QUERY, 'COMMIT'));
+  t.equal(await client.readPacket(), null);
+  t.equal(lab.ended('shutdown'), 1);
+  client.close();
+  await lab.settled();
+});
+
 t.test('a drain: who is held hears 1053, and who reads slowly gets all of it', async (t) => {
   const lab = await DataLab.start(t);
   const server = await lab.server(t, serveTransactions);
