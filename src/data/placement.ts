@@ -3,6 +3,7 @@
  * next; and when there is nobody, the session is held until a topology offers somebody or its time is up.
  */
 import { ERRORS } from '../../protocol/error-codes.ts';
+import { memberKey } from '../../routing/member-key.ts';
 import { candidates } from '../../routing/strategies.ts';
 import type { Member } from '../../routing/topology.ts';
 import {
@@ -64,6 +65,23 @@ export class Placement implements HeldSession {
   wake(): void {
     if (this.#isOver || this.#dials.size > 0) return;
     this.#tryCandidates();
+  }
+
+  /**
+   * The topology has changed. A member that is no candidate any more is not waited for: a server that was hung may greet
+   * at any moment, and be the primary no longer.
+   */
+  onTopology(): void {
+    if (this.#isOver || this.#dials.size === 0) return;
+    this.#untried = this.#untried.filter((member) => this.#isCandidate(member));
+    for (const dial of this.#dials) {
+      if (this.#isCandidate(dial.member)) continue;
+      this.#abandonDial(dial);
+    }
+    if (this.#dials.size > 0) return;
+    if (this.#overtakeTimer !== null) clearTimeout(this.#overtakeTimer);
+    // The queue is woken next, and goes by its window.
+    this.#wait();
   }
 
   get isHeld(): boolean {
@@ -185,10 +203,22 @@ export class Placement implements HeldSession {
   #roundFailed(): void {
     this.#armDeadline();
     if (this.#serverError !== null && !isPassing(this.#serverError.errorNumber)) return this.#giveUp();
-    if (this.#heldSinceMs === null && !this.#beginHold()) return;
-    this.#context.holdQueue.join(this);
+    if (!this.#wait()) return;
     // Without a candidate only a new topology helps.
     if (this.#hasTried) this.#context.holdQueue.retrySoon();
+  }
+
+  /** Joins those who wait; false when that is not possible and the search is over. */
+  #wait(): boolean {
+    if (this.#heldSinceMs === null && !this.#beginHold()) return false;
+    this.#context.holdQueue.join(this);
+    return true;
+  }
+
+  #isCandidate(member: Member): boolean {
+    const key = memberKey(member);
+    const now = candidates(this.#context.topology(), this.#route.bound, 0, () => false);
+    return now.some((candidate) => memberKey(candidate) === key);
   }
 
   /** The time a client may wait counts from its first moment; most never wait and need no timer. */
@@ -242,15 +272,17 @@ export class Placement implements HeldSession {
     for (const timer of [this.#overtakeTimer, this.#deadlineTimer]) {
       if (timer !== null) clearTimeout(timer);
     }
-    for (const dial of this.#dials) {
-      dial.abandon(this.#context.farewells);
-      this.#countDial(dial.member, 'abandoned');
-    }
-    this.#dials.clear();
+    for (const dial of this.#dials) this.#abandonDial(dial);
     this.#context.holdQueue.leave(this);
     if (this.#heldSinceMs === null) return;
     Atomics.sub(this.#context.header, HEADER.heldInAll, 1);
     add(this.#context.cells, this.#route.offset + ROUTE.sessionsHeld, -1);
+  }
+
+  #abandonDial(dial: Dial): void {
+    this.#dials.delete(dial);
+    dial.abandon(this.#context.farewells);
+    this.#countDial(dial.member, 'abandoned');
   }
 
   #reportFailure(member: Member, why: string): void {

@@ -110,7 +110,7 @@ export class Session implements ConnectionSink {
   /** What the new topology says of the session's member. */
   onTopology(topology: Topology): void {
     const member = this.#member;
-    if (member === null) return;
+    if (member === null) return this.#placement?.onTopology();
     const { id: memberId, address, role } = member;
     const fate = sessionFate(topology, { memberId, address, role }, this.#route.bound.role);
     if (fate === 'cut') return this.cut('member_gone');
