@@ -120,6 +120,22 @@ t.test('a held client reaches a member that was offered but did not listen yet',
   await lab.settled();
 });
 
+t.test('a client that waits for a hung primary goes on to the one that takes its place', async (t) => {
+  const lab = await DataLab.start(t);
+  const hung = await lab.server(t, () => undefined);
+  const next = await lab.server(t, serveOk);
+  lab.publish(primaryAt(hung, { slot: 0 }), secondaryAt(next, { slot: 1 }));
+  const client = await RawClient.connect(lab.port());
+  await hung.peer(0);
+  lab.publish(secondaryAt(hung, { slot: 0, acceptsReads: false }), secondaryAt(next, { slot: 1 }));
+  t.equal(hung.peers.length, 1);
+  lab.publish(secondaryAt(hung, { slot: 0, acceptsReads: false }), primaryAt(next, { slot: 1 }));
+  await client.authenticate();
+  t.equal(next.logins, 1);
+  client.close();
+  await lab.settled();
+});
+
 t.test('with hold.timeout 0 nobody waits, but every candidate is tried', async (t) => {
   const lab = await DataLab.start(t, { config: 'hold: { timeout: 0 }' });
   const refused = await RawClient.connect(lab.port());

@@ -94,8 +94,14 @@ async function startRouter(t: Test, mode: string, serverPort: number) {
   const file = fileURLToPath(new URL('../support/data-thread-process.ts', import.meta.url));
   const child = fork(file, [mode, String(serverPort)], { execArgv: ['--expose-gc'] });
   t.teardown(() => child.kill());
+  const died = once(child, 'exit').then(([code]) => {
+    throw new Error(`the router ended with ${code}`);
+  });
+  // Heard by whoever waits for a report; nobody does at the end of the test.
+  died.catch(() => undefined);
   // The child sends reports and nothing else.
-  const next = async (): Promise<ProcessReport> => (await once(child, 'message'))[0] as ProcessReport;
+  const next = async (): Promise<ProcessReport> =>
+    (await Promise.race([once(child, 'message'), died]))[0] as ProcessReport;
   const listening = await next();
   if (listening.kind !== 'listening') throw new Error('the router tells its port first');
   const memory = async (): Promise<Memory> => {
