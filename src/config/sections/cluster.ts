@@ -1,0 +1,40 @@
+/** What the router is told of the cluster: where it is, what it is, and the account to ask it with. */
+import { z } from 'zod';
+import { choice, secret, secretFile, seeds, text } from '../keys.ts';
+
+export const cluster = z.strictObject({
+  topology: choice(
+    [
+      'auto',
+      'group-replication',
+      'innodb-cluster',
+      'replicaset',
+      'async',
+      'galera',
+      'aurora',
+      'static',
+    ] as const,
+    {
+      doc: 'What kind of cluster the members form, and so what they are asked to find the primary.',
+      why: '`auto` asks the members themselves. Name the kind to leave nothing to guess. `static` asks nobody: the first seed is the primary, and all seeds take reads. `galera` and `aurora` are refused until they are served.',
+      default: 'auto',
+    },
+  ),
+  seeds: seeds({
+    doc: 'Members to start from, as `host`, `host:port` (3306 without one) or `[IPv6]:port`; at least one.',
+    why: 'One reachable seed is enough to learn the others, but only as long as it is reachable: list all members you know.',
+  }),
+  user: text({
+    doc: 'Account the router asks the members with; needed unless `cluster.topology` is `static`.',
+    why: 'It needs SELECT on performance_schema.replication_group_members, replication_group_member_stats and global_variables. Clients never use it.',
+    maxLength: 32,
+  }),
+  password: secret({
+    doc: 'Password of `cluster.user`; leave it out for an account without one.',
+    why: 'It is never printed. A flag can be seen in the process list and an environment variable by whoever may inspect the container: prefer `cluster.passwordFile`.',
+  }),
+  passwordFile: secretFile({
+    doc: 'File that holds the password of `cluster.user`, read again on each reload; one line break at its end is left out.',
+    why: 'The way to hand over a Kubernetes or Docker secret. Not together with `cluster.password`. A relative path in the file starts at the folder of the file, elsewhere at the working directory.',
+  }),
+});

@@ -1,0 +1,32 @@
+/** One route: what clients connect to. */
+import { z } from 'zod';
+import { integer, optionalChoice, requiredChoice, requiredListen, routeName } from '../keys.ts';
+
+export const route = z.strictObject({
+  name: routeName({
+    doc: 'Name of the route in metrics, logs and the status page.',
+    why: 'On a reload, routes are recognised by their names.',
+  }),
+  listen: requiredListen({
+    doc: 'Address the route accepts clients on; `:6446` is every IPv4 address, `[::]:6446` every address.',
+    why: 'Bind 127.0.0.1 to serve only this machine.',
+  }),
+  role: requiredChoice(['primary', 'secondary', 'primary-and-secondary'] as const, {
+    doc: 'Members a client of this route may reach.',
+    why: '`primary` for writes, `secondary` for reads that may be a little behind.',
+  }),
+  strategy: optionalChoice(
+    ['first-available', 'round-robin', 'round-robin-with-fallback', 'next-available'] as const,
+    {
+      doc: 'How a member is chosen; without it `first-available` for role `primary`, `round-robin-with-fallback` for `secondary`, `round-robin` for `primary-and-secondary`.',
+      why: '`round-robin-with-fallback` goes to the primary while there is no secondary and so needs role `secondary`; plain `round-robin` never does.',
+    },
+  ),
+  maxConnections: integer({
+    doc: 'Sessions open at once through this route; 0 for no limit of its own.',
+    why: 'Keeps one kind of client from using up what `limits.maxConnections` allows to all.',
+    min: 0,
+    max: 1_000_000,
+    default: 0,
+  }),
+});
