@@ -3,7 +3,7 @@ import { ACCOUNTS } from './accounts.ts';
 import { type ClusterMetadata, installMetadata, recordMembers } from './metadata-fixture.ts';
 import type { Variables } from './mysqld-options.ts';
 import { messageOf, SandboxError } from './outcome.ts';
-import { Server, type ServerContext } from './server.ts';
+import { Server, type ServerContext, type ServerPlace } from './server.ts';
 import { waitFor } from './wait.ts';
 
 export type GroupMode = 'single-primary' | 'multi-primary';
@@ -17,6 +17,8 @@ export type GroupOptions = {
   readonly variables?: Variables;
   /** Whether the group is to look like an InnoDB Cluster, and with which version of its metadata. Default: not. */
   readonly metadata?: ClusterMetadata;
+  /** A host of its own for every member, also for those added later. Default: all on loopback. */
+  readonly place?: (memberName: string) => Promise<ServerPlace>;
 };
 
 export type AddMemberOptions = {
@@ -277,10 +279,13 @@ export class Group {
   async #createServer(): Promise<Server> {
     const serverId = this.#nextServerId;
     this.#nextServerId += 1;
+    const name = `${this.#prefix}${serverId}`;
+    const place = await this.#options.place?.(name);
     return Server.create(this.#context, {
-      name: `${this.#prefix}${serverId}`,
+      name,
       serverId,
       variables: { ...this.#options.variables },
+      ...(place === undefined ? {} : { place }),
     });
   }
 

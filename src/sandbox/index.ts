@@ -12,6 +12,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Group, type GroupOptions } from './group.ts';
 import type { Variables } from './mysqld-options.ts';
+import { Network } from './network/network.ts';
 import type { SandboxLog } from './outcome.ts';
 import { type Part, type PartName, requirePart } from './parts.ts';
 import { type Haproxy, type HaproxyOptions, startHaproxy } from './peers/haproxy.ts';
@@ -34,6 +35,9 @@ export type { AddMemberOptions, Group, GroupMode, GroupOptions, MemberRow } from
 export type { ClusterMetadata } from './metadata-fixture.ts';
 export { METADATA_VERSIONS, type MetadataVersion } from './metadata-schema.ts';
 export type { Variables } from './mysqld-options.ts';
+export type { Network } from './network/network.ts';
+export { inOwnNetwork, isInOwnNetwork, missingNetwork } from './network/own-network.ts';
+export type { Pod } from './network/pod.ts';
 export { type Availability, SandboxError, UnavailableError } from './outcome.ts';
 export { findPart, missingParts, type Part, type PartName } from './parts.ts';
 export type { Haproxy, HaproxyOptions } from './peers/haproxy.ts';
@@ -45,7 +49,7 @@ export type {
 } from './peers/mysql-router.ts';
 export type { Peer } from './peers/peer.ts';
 export { type Command, type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
-export type { Row, Server } from './server.ts';
+export type { Row, Server, ServerPlace } from './server.ts';
 export { type WaitOptions, waitFor } from './wait.ts';
 
 export type SandboxOptions = {
@@ -97,6 +101,11 @@ export class Sandbox {
     const prefix = `group-${this.#startedGroups}-member-`;
     const context = { mysql: await this.part('mysql'), run: this.#run, log: this.#log };
     return Group.form(context, options, prefix);
+  }
+
+  /** The sandbox has one; this process must be in a network namespace of its own. */
+  async createNetwork(): Promise<Network> {
+    return Network.create(await this.part('network'), this.#run);
   }
 
   /** MySQL Router, bootstrapped against a group that was started with `metadata`. */

@@ -31,6 +31,8 @@ export const PART_DEFINITIONS = {
     libraryDirectories: [join('usr', 'lib', 'mysql-router')],
   },
   haproxy: { packages: ['haproxy'], release: 'sid' },
+  /** `ip` and `nft`, for the test network of namespaces. */
+  network: { packages: ['iproute2', 'nftables'], release: 'sid' },
   sysbench: {
     packages: ['sysbench'],
     release: 'sid',

@@ -13,6 +13,7 @@ import { fileVariables, renderOptionFile, SMALL_SERVER_VARIABLES, type Variables
 import { SandboxError, type SandboxLog } from './outcome.ts';
 import type { Part } from './parts.ts';
 import { reservePorts } from './ports.ts';
+import type { Command } from './run-command.ts';
 import { copyTemplate } from './template.ts';
 import { waitFor } from './wait.ts';
 import type { RunDirectory } from './watchdog.ts';
@@ -25,6 +26,14 @@ export type ServerContext = {
   readonly log: SandboxLog;
 };
 
+/** A host of its own for a server, which has all its ports to itself. */
+export type ServerPlace = {
+  /** IPv4. */
+  readonly host: string;
+  /** The same command, to be run there under the same process id. */
+  within(command: Command): Command;
+};
+
 export type ServerOptions = {
   /** Names the server's folder and log lines; unique in its sandbox. */
   readonly name: string;
@@ -32,6 +41,8 @@ export type ServerOptions = {
   readonly serverId: number;
   /** On top of the small server's; these win. */
   readonly variables?: Variables;
+  /** Where it runs, with the customary ports; default on loopback with ports nobody else has. */
+  readonly place?: ServerPlace;
 };
 
 /** One mysqld with a data directory of its own. It is not running until `start`. */
@@ -39,7 +50,7 @@ export class Server {
   readonly name: string;
   /** `server_uuid`. */
   readonly uuid: string = randomUUID();
-  readonly host = '127.0.0.1';
+  readonly host: string;
   readonly port: number;
   readonly xPort: number;
   readonly adminPort: number;
@@ -54,6 +65,7 @@ export class Server {
   private constructor(context: ServerContext, options: ServerOptions, ports: readonly number[]) {
     const [port = 0, xPort = 0, adminPort = 0, groupPort = 0] = ports;
     this.name = options.name;
+    this.host = options.place?.host ?? '127.0.0.1';
     this.port = port;
     this.xPort = xPort;
     this.adminPort = adminPort;
@@ -65,7 +77,8 @@ export class Server {
 
   /** Reserves the ports and makes the data directory. */
   static async create(context: ServerContext, options: ServerOptions): Promise<Server> {
-    const server = new Server(context, options, await reservePorts(4, context.run.path));
+    const ports = options.place === undefined ? await reservePorts(4, context.run.path) : CUSTOMARY_PORTS;
+    const server = new Server(context, options, ports);
     await mkdir(server.directory, { recursive: true });
     await copyTemplate(context.mysql, server.dataDirectory, context.run.mark, context.log);
     await writeFile(join(server.dataDirectory, 'auto.cnf'), `[auto]\nserver-uuid=${server.uuid}\n`);
@@ -136,6 +149,10 @@ export class Server {
 
   /** Reserves another group port for the next start. */
   async renewGroupPort(): Promise<void> {
+    if (this.#options.place !== undefined) {
+      this.#groupPort += 10;
+      return;
+    }
     const [port = 0] = await reservePorts(1, this.#context.run.path);
     this.#groupPort = port;
   }
@@ -222,7 +239,8 @@ export class Server {
   async #spawn(): Promise<void> {
     this.#isEndingOnPurpose = false;
     this.#isFrozen = false;
-    const command = this.#context.mysql.command('mysqld', [`--defaults-file=${this.#optionFile}`]);
+    const bare = this.#context.mysql.command('mysqld', [`--defaults-file=${this.#optionFile}`]);
+    const command = this.#options.place?.within(bare) ?? bare;
     this.#process = await startProcess({
       // With a supervisor's process id in its environment, mysqld may ask for a restart by its exit code:
       // RESTART and the end of a clone do.
@@ -259,6 +277,8 @@ export class Server {
   }
 }
 
+/** Classic, X, administration, group. */
+const CUSTOMARY_PORTS = [3306, 33060, 33062, 33061];
 const START_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 30_000;
 const QUERY_TIMEOUT_MS = 30_000;
