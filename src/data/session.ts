@@ -7,8 +7,6 @@
  * command boundaries are unknown.
  */
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
-import { encodeErrBeforeHandshake } from '../../protocol/err-packet.ts';
-import { ProtocolError } from '../../protocol/errors.ts';
 import { sessionFate } from '../../routing/session-fate.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { add, type EndReason, THREAD } from '../shared/counters.ts';
@@ -16,9 +14,9 @@ import type { SessionFacts } from '../shared/messages.ts';
 import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
 import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
-import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
+import { encodeErrDuring, Login } from './login.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
-import { endReasonFor, errFor, type Refusal, refusalFor } from './refusal.ts';
+import { endReasonFor, errFor, type Refusal } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 
@@ -35,13 +33,12 @@ export class Session implements ConnectionSink {
   #placement: Placement | null = null;
   #member: Member | null = null;
   #server: Connection | null = null;
-  #authentication: ConnectionPhaseRelay | null = null;
+  /** There in the connection phase. */
+  #login: Login | null = null;
   /** There while command boundaries are known. */
   #commands: CommandWatch | null = null;
   /** There while the session has to end as soon as it can. */
   #boundaryWait: BoundaryWait | null = null;
-  /** Of the client's authentication. */
-  #deadline: NodeJS.Timeout | null = null;
   /** Who has sent FIN, in that order. */
   readonly #ended: Side[] = [];
   #isAdmitted = false;
@@ -68,7 +65,7 @@ export class Session implements ConnectionSink {
         else this.#relayToClient(buffer, 0, length);
         return;
       case 'connection':
-        return this.#authenticate(side, buffer, length);
+        return this.#login?.onBytes(side, buffer, length);
       case 'placing':
         // A MySQL client waits for the server's first word. Whoever does not is none.
         return this.#refuse({ reason: 'bad_handshake', detail: 'the client spoke before the server' });
@@ -186,22 +183,22 @@ export class Session implements ConnectionSink {
   }
 
   #placed(member: Member, connection: Connection, greeting: Buffer): void {
-    const { limits } = this.#context.config();
     this.#member = member;
     this.#server = connection;
     this.#account.placedOn(member);
     connection.attach(this);
-    this.#authentication = new ConnectionPhaseRelay(this.#client, connection, limits.maxHandshakeBytes, {
-      onHandshakeResponse: (response) => this.#account.introduced(response),
+    this.#phase = 'connection';
+    const parties = { client: this.#client, server: connection, member };
+    this.#login = new Login(this.#context, parties, this.#placement, {
+      onIntroduced: (response) => this.#account.introduced(response),
       onAuthenticated: (facts, fromServer, fromClient) =>
         this.#authenticated(member, facts, fromServer, fromClient),
       onTls: (fromClient) => this.#tlsBegins(fromClient),
-      onRefused: () => this.#endClient('server_refused'),
+      onRefusedByServer: () => this.#endClient('server_refused'),
+      onRefusal: (refusal) => this.#refuse(refusal),
     });
-    this.#phase = 'connection';
-    const late: Refusal = { reason: 'handshake_timeout', detail: 'no complete authentication in time' };
-    this.#deadline = setTimeout(() => this.#refuse(late), limits.clientHandshakeTimeoutMs);
-    this.#authenticate('server', greeting, greeting.length);
+    this.#placement = null;
+    this.#login.onBytes('server', greeting, greeting.length);
   }
 
   #unplaced(failure: PlacementFailure): void {
@@ -222,20 +219,8 @@ export class Session implements ConnectionSink {
     }
   }
 
-  #authenticate(side: Side, buffer: Buffer, length: number): void {
-    try {
-      if (side === 'server') this.#authentication?.fromServer(buffer, length);
-      else this.#authentication?.fromClient(buffer, length);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      if (error.side === 'server' && this.#member !== null)
-        this.#context.signal('no-handshake', this.#member);
-      this.#refuse(refusalFor(error));
-    }
-  }
-
   #authenticated(member: Member, facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void {
-    this.#loginOver();
+    this.#login = null;
     this.#phase = 'command';
     this.#account.authenticated();
     if (this.#context.config().relay.tracking) {
@@ -252,16 +237,9 @@ export class Session implements ConnectionSink {
   }
 
   #tlsBegins(fromClient: Buffer): void {
-    this.#loginOver();
+    this.#login = null;
     this.#becomeOpaque('tls');
     if (fromClient.length > 0) this.#relayToServer(fromClient, 0, fromClient.length);
-  }
-
-  #loginOver(): void {
-    this.#clearDeadline();
-    this.#authentication = null;
-    this.#placement?.loginOver();
-    this.#placement = null;
   }
 
   /** From here on everything is relayed and nothing is known of boundaries. */
@@ -338,7 +316,7 @@ export class Session implements ConnectionSink {
   #refuse(refusal: Refusal): void {
     if (this.#phase === 'closed') return;
     const err = errFor(refusal);
-    const packet = this.#authentication?.encodeErr(err) ?? encodeErrBeforeHandshake(err);
+    const packet = encodeErrDuring(this.#login, err);
     this.#client.write(packet, 0, packet.length);
     this.#account.refused(refusal, err.errorCode);
     this.#endClient(endReasonFor(refusal.reason));
@@ -373,17 +351,11 @@ export class Session implements ConnectionSink {
     this.#placement = null;
     this.#boundaryWait?.close();
     this.#boundaryWait = null;
-    this.#clearDeadline();
     this.#commands?.close();
-    const server = this.#server;
+    const [server, login] = [this.#server, this.#login];
     this.#server = null;
-    if (server === null) return;
-    if (this.#authentication !== null) this.#authentication.leaveServer(this.#context.farewells);
-    else server.destroy();
-  }
-
-  #clearDeadline(): void {
-    if (this.#deadline !== null) clearTimeout(this.#deadline);
-    this.#deadline = null;
+    this.#login = null;
+    if (login !== null) login.abandon();
+    else server?.destroy();
   }
 }

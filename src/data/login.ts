@@ -1,0 +1,99 @@
+/**
+ * A session's connection phase: who is at the door, until it is let in or turned away, within a deadline.
+ *
+ * It owns everything that exists only until then, and is dropped as a whole when it is over.
+ */
+import type { ConnectionFacts } from '../../protocol/connection-events.ts';
+import { type ErrPacket, encodeErrBeforeHandshake } from '../../protocol/err-packet.ts';
+import { ProtocolError } from '../../protocol/errors.ts';
+import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import type { Member } from '../../routing/topology.ts';
+import type { Connection, Side } from './connection.ts';
+import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
+import type { Placement } from './placement.ts';
+import { type Refusal, refusalFor } from './refusal.ts';
+import type { ThreadContext } from './thread-context.ts';
+
+/** What became of the login. All but `onIntroduced` end it, and only one of them is called. */
+export type LoginSink = {
+  /** The client has said who it is; the server has been told. */
+  onIntroduced(response: HandshakeResponse41): void;
+  /** The final OK has been forwarded. The bytes belong to the command phase and have not been forwarded. */
+  onAuthenticated(facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void;
+  /** TLS between the two of them begins, which the router cannot read; the bytes have not been forwarded. */
+  onTls(fromClient: Buffer): void;
+  /** The server's ERR has been forwarded. */
+  onRefusedByServer(): void;
+  /** One of them broke the protocol or was late: the client is to be told, with `encodeErr`. */
+  onRefusal(refusal: Refusal): void;
+};
+
+export class Login {
+  readonly #context: ThreadContext;
+  readonly #member: Member;
+  readonly #placement: Placement | null;
+  readonly #sink: LoginSink;
+  readonly #relay: ConnectionPhaseRelay;
+  readonly #deadline: NodeJS.Timeout;
+
+  /** `placement` is told when the login is over: the next held session may go on. */
+  constructor(
+    context: ThreadContext,
+    parties: { readonly client: Connection; readonly server: Connection; readonly member: Member },
+    placement: Placement | null,
+    sink: LoginSink,
+  ) {
+    const { limits } = context.config();
+    this.#context = context;
+    this.#member = parties.member;
+    this.#placement = placement;
+    this.#sink = sink;
+    this.#relay = new ConnectionPhaseRelay(parties.client, parties.server, limits.maxHandshakeBytes, {
+      onHandshakeResponse: (response) => sink.onIntroduced(response),
+      onAuthenticated: (facts, fromServer, fromClient) => {
+        this.#over();
+        sink.onAuthenticated(facts, fromServer, fromClient);
+      },
+      onTls: (fromClient) => {
+        this.#over();
+        sink.onTls(fromClient);
+      },
+      onRefused: () => sink.onRefusedByServer(),
+    });
+    this.#deadline = setTimeout(() => sink.onRefusal(LATE), limits.clientHandshakeTimeoutMs);
+  }
+
+  onBytes(side: Side, buffer: Buffer, length: number): void {
+    try {
+      if (side === 'server') this.#relay.fromServer(buffer, length);
+      else this.#relay.fromClient(buffer, length);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      if (error.side === 'server') this.#context.signal('no-handshake', this.#member);
+      this.#sink.onRefusal(refusalFor(error));
+    }
+  }
+
+  /** An ERR packet as the client expects it at this moment. */
+  encodeErr(err: ErrPacket): Buffer {
+    return this.#relay.encodeErr(err);
+  }
+
+  /** The session ends before the login has: brings the server's part to an end that it does not count as a failure. */
+  abandon(): void {
+    this.#over();
+    this.#relay.leaveServer(this.#context.farewells);
+  }
+
+  #over(): void {
+    clearTimeout(this.#deadline);
+    this.#placement?.loginOver();
+  }
+}
+
+/** An ERR packet for a client whose login has not begun, or is what `login` says. */
+export function encodeErrDuring(login: Login | null, err: ErrPacket): Buffer {
+  return login?.encodeErr(err) ?? encodeErrBeforeHandshake(err);
+}
+
+const LATE: Refusal = { reason: 'handshake_timeout', detail: 'no complete authentication in time' };
