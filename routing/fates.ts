@@ -17,3 +17,26 @@ export function endReadsOnPromotion<M extends Member>(
       : member,
   );
 }
+
+/**
+ * Where no group says who belongs to it, discovery does: a member it has dropped is offered for nothing any more, and
+ * its sessions end in good order.
+ */
+export function giveUpDropped(
+  members: readonly Member[],
+  dropped: ReadonlySet<string> | undefined,
+): readonly Member[] {
+  if (dropped === undefined || dropped.size === 0) return members;
+  return members.map((member) =>
+    dropped.has(member.address)
+      ? {
+          ...member,
+          acceptsWrites: false,
+          acceptsReads: false,
+          primarySessions: 'drain',
+          secondarySessions: 'drain',
+          reason: 'no source of discovery names it any more',
+        }
+      : member,
+  );
+}

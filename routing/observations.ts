@@ -74,8 +74,10 @@ export type DecisionTopology = 'auto' | 'group-replication' | 'async' | 'static'
 
 export type DecisionSettings = {
   readonly topology: DecisionTopology;
-  /** Addresses to start from, in the configured order. */
+  /** Addresses that discovery names, in the order of its sources; what it has dropped last. */
   readonly seeds: readonly string[];
+  /** Those of `seeds` that are to be given up. A group still decides itself who belongs to it. Default: none. */
+  readonly dropped?: ReadonlySet<string>;
   /** What members of a group without quorum may serve. */
   readonly quorumLoss: 'none' | 'read' | 'all';
   /**

@@ -1,7 +1,8 @@
 /**
  * Servers without Group Replication: roles by hand (`static`), or by who is writable (`async`).
  */
-import { endReadsOnPromotion } from './fates.ts';
+
+import { endReadsOnPromotion, giveUpDropped } from './fates.ts';
 import {
   type Decision,
   type DecisionInput,
@@ -14,7 +15,7 @@ import type { Member, Topology } from './topology.ts';
 
 /** The first seed is the primary and all accept reads: the operator has said so, and nobody is asked. */
 export function decideStatic(input: DecisionInput): Decision {
-  const members = input.settings.seeds.map((address, index): Member => {
+  const drafts = input.settings.seeds.map((address, index): Member => {
     const observation = input.observations.find((candidate) => candidate.address === address);
     const dial = observation?.dial ?? null;
     return {
@@ -32,6 +33,7 @@ export function decideStatic(input: DecisionInput): Decision {
       slot: -1,
     };
   });
+  const members = giveUpDropped(drafts, input.settings.dropped);
   return decisionOf(input, members, [], null, members[0]?.dial === null);
 }
 
@@ -44,7 +46,10 @@ export function decideAsync(input: DecisionInput): Decision {
   const writable = entries.filter((entry) => isWritable(input, entry));
   const conflictSinceMs = writable.length < 2 ? null : (input.memory.conflictSinceMs ?? input.nowMs);
   const members = endReadsOnPromotion(
-    entries.map((entry) => asyncMember(input, entry, writable)),
+    giveUpDropped(
+      entries.map((entry) => asyncMember(input, entry, writable)),
+      input.settings.dropped,
+    ),
     input.settings.closeRoOnPromotion,
   );
   const isRepeated = writable.every(
@@ -93,6 +98,7 @@ function asyncMember(input: DecisionInput, entry: Entry, writable: readonly Entr
 function isWritable(input: DecisionInput, entry: Entry): boolean {
   const answer = standingAnswer(entry.observation, input.nowMs, input.settings.confirmationTtlMs);
   if (answer === null || answer.serverUuid !== entry.id) return false;
+  if (input.settings.dropped?.has(entry.address) === true) return false;
   // Among plain servers one with a group is a stranger, unless the operator says that it is not.
   if (answer.group !== null && input.settings.topology !== 'async') return false;
   return !answer.readOnly && !answer.superReadOnly;

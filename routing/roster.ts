@@ -53,7 +53,9 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
   const areSeedsHeard = input.settings.seeds.every((seed) => isHeard(byAddress.get(seed)));
   const isKnown = (id: string) => input.previous.members.some((member) => member.id === id);
   const known =
-    rows?.map(rowIdentity).filter(({ id }) => areSeedsHeard || isKnown(id)) ?? input.previous.members;
+    rows
+      ?.map((row) => placeOf(row, input.previous.members, byAddress, input.nowMs))
+      .filter(({ id }) => areSeedsHeard || isKnown(id)) ?? input.previous.members;
   for (const { id, address } of known) {
     if (id === '' || address === '' || seen.has(id)) continue;
     const holder = [...entries, ...discovered].find((entry) => entry.address === address);
@@ -73,6 +75,22 @@ function rowIdentity(row: ViewRow): { readonly id: string; readonly address: str
   return { id: row.id, address: row.host === '' ? '' : addressOf(row.host, row.port) };
 }
 
+/**
+ * Where a member of the group is met: where it answers already, though discovery may name that address no longer; else
+ * where the group says, which may be a name that only the members can resolve.
+ */
+function placeOf(
+  row: ViewRow,
+  before: readonly Member[],
+  observations: ReadonlyMap<string, Observation>,
+  nowMs: number,
+): { readonly id: string; readonly address: string } {
+  const address = before.find(({ id }) => id === row.id)?.address ?? '';
+  const answer = observations.get(address)?.answer;
+  const answeredThere = answer?.serverUuid === row.id && nowMs - answer.answeredAtMs < FORMER_PLACE_MS;
+  return answeredThere ? { id: row.id, address } : rowIdentity(row);
+}
+
 /** Who is behind a seed: whoever answered there last, else whom the group or an earlier topology saw there. */
 function seedIdentity(
   observation: Observation | undefined,
@@ -88,3 +106,6 @@ function seedIdentity(
   if (row !== undefined) return row.id;
   return answered || (before.find((member) => member.address === address)?.id ?? '');
 }
+
+/** So long a member that has gone silent is looked for where it was met last. */
+const FORMER_PLACE_MS = 30_000;

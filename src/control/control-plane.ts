@@ -5,7 +5,7 @@
  * published only when something differs.
  */
 
-import { addressOf } from '../../routing/address.ts';
+import { isDeepStrictEqual } from 'node:util';
 import { decide } from '../../routing/decision.ts';
 import {
   type Decision,
@@ -13,6 +13,7 @@ import {
   type DecisionSettings,
   type DecisionTopology,
   EMPTY_MEMORY,
+  isHeard,
 } from '../../routing/observations.ts';
 import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
 import { topologyDifference } from '../../routing/topology-difference.ts';
@@ -20,6 +21,10 @@ import type { Config, TopologyKind } from '../config/config.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { Signal } from '../shared/signals.ts';
 import { recordDecision } from './decision-events.ts';
+import { createDiscovery, type Discovery } from './discovery/discovery.ts';
+import { seedSources } from './discovery/seed-sources.ts';
+import type { SourceReport } from './discovery/source.ts';
+import { recordReport } from './discovery/source-events.ts';
 import { createMemberSlots } from './member-slots.ts';
 import {
   MemberWatch,
@@ -31,7 +36,7 @@ import {
 import { createNameResolver, type NameResolver } from './resolver.ts';
 
 /** The part of the configuration the control plane goes by. */
-export type ControlConfig = Pick<Config, 'cluster' | 'probe' | 'quorumLoss' | 'closeRoOnPromotion'>;
+export type ControlConfig = Pick<Config, 'cluster' | 'probe' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'>;
 
 export type ControlPlaneOptions = {
   readonly config: ControlConfig;
@@ -52,6 +57,8 @@ export type ControlPlane = {
   topology(): Topology;
   /** What the probes found, by address. */
   memberProbes(): ReadonlyMap<string, ProbeCounts>;
+  /** The sources of addresses, and how they fare. */
+  discovery(): readonly SourceReport[];
   reload(config: ControlConfig): void;
   close(): void;
 };
@@ -68,6 +75,7 @@ class Control implements ControlPlane {
   readonly #random: () => number;
   readonly #slots = createMemberSlots();
   readonly #watches = new Map<string, MemberWatch>();
+  readonly #discovery: Discovery;
   readonly #tick: NodeJS.Timeout;
   #config: ControlConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
@@ -87,6 +95,17 @@ class Control implements ControlPlane {
     this.#now = options.now ?? (() => performance.now());
     this.#random = options.random ?? Math.random;
     this.#intervalMs = options.config.probe.doubtIntervalMs;
+    this.#discovery = createDiscovery({
+      sources: seedSources(options.config.cluster.seeds),
+      resolver: this.#resolver,
+      now: this.#now,
+      random: this.#random,
+      leaveMs: () => this.#config.drain.graceMs,
+      onChange: (report) => {
+        recordReport(this.#events, report);
+        this.#decide(`discovery by ${report.name}`);
+      },
+    });
     this.#warnOfKind();
     this.#lastTickAtMs = this.#now();
     this.#tick = setInterval(() => this.#checkTime(), TICK_MS);
@@ -101,15 +120,20 @@ class Control implements ControlPlane {
     return new Map([...this.#watches].map(([address, watch]) => [address, watch.counts]));
   }
 
+  discovery(): readonly SourceReport[] {
+    return this.#discovery.reports();
+  }
+
   signal(_signal: Signal): void {
     // Whoever it was about, what the others think of it matters as much.
     for (const watch of this.#watches.values()) watch.hurry();
   }
 
   reload(config: ControlConfig): void {
-    const isSameCluster = seedAddresses(this.#config).join() === seedAddresses(config).join();
+    const isSameCluster = isDeepStrictEqual(this.#config.cluster.seeds, config.cluster.seeds);
     const isFollowed = this.#topology.hasQuorum || this.#topology.groupName === null;
     this.#config = config;
+    this.#discovery.use(seedSources(config.cluster.seeds));
     this.#warnOfKind();
     // Another list of seeds, or a group nobody answers for any more: the seeds vote anew.
     if (!isSameCluster || !isFollowed) {
@@ -126,6 +150,7 @@ class Control implements ControlPlane {
     clearInterval(this.#tick);
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
+    this.#discovery.close();
     this.#resolver.close();
   }
 
@@ -143,6 +168,7 @@ class Control implements ControlPlane {
     if (this.#isClosed || this.#isDeciding) return;
     this.#isDeciding = true;
     try {
+      this.#discovery.settle((address) => isHeard(this.#watches.get(address)?.observation));
       let decision = this.#makeDecision();
       // Addresses that were just discovered may be known already, literal ones are.
       if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
@@ -160,8 +186,20 @@ class Control implements ControlPlane {
       previous: this.#topology,
       memory: this.#memory,
       nowMs: this.#now(),
-      settings: decisionSettings(this.#config),
+      settings: this.#decisionSettings(),
     });
+  }
+
+  #decisionSettings(): DecisionSettings {
+    const { cluster, probe, quorumLoss, closeRoOnPromotion } = this.#config;
+    return {
+      topology: DECISION_TOPOLOGIES[cluster.topology],
+      seeds: this.#discovery.destinations().map(({ address }) => address),
+      dropped: this.#discovery.dropped(),
+      quorumLoss,
+      confirmationTtlMs: probe.confirmationTtlMs,
+      closeRoOnPromotion,
+    };
   }
 
   #accept(decision: Decision, cause: string): void {
@@ -270,20 +308,6 @@ class Control implements ControlPlane {
       { topology: kind },
     );
   }
-}
-
-function decisionSettings(config: ControlConfig): DecisionSettings {
-  return {
-    topology: DECISION_TOPOLOGIES[config.cluster.topology],
-    seeds: seedAddresses(config),
-    quorumLoss: config.quorumLoss,
-    confirmationTtlMs: config.probe.confirmationTtlMs,
-    closeRoOnPromotion: config.closeRoOnPromotion,
-  };
-}
-
-function seedAddresses(config: ControlConfig): readonly string[] {
-  return config.cluster.seeds.map(({ host, port }) => addressOf(host, port));
 }
 
 /** Null for what a group reports and nobody can dial. */

@@ -82,6 +82,7 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       confirmationTtlMs: 5000,
       ...facts.probe,
     },
+    drain: { graceMs: 10_000, delayMs: 0, timeoutMs: 25_000 },
     quorumLoss: 'none',
     closeRoOnPromotion: false,
   };

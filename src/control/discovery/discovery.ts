@@ -1,0 +1,133 @@
+/**
+ * All sources at once, as one list of destinations.
+ *
+ * A destination that no source names any more is not forgotten at once. Until the others have been heard it may be one
+ * of them under its former name; and after that, its sessions need time to end in good order.
+ */
+import { type Destination, mergeDestinations } from '../../../routing/destinations.ts';
+import type { CreateSource, DestinationSource, SourceContext, SourceReport } from './source.ts';
+
+export type Discovery = {
+  /** Everything that is to be asked, in the order of the sources; what was dropped last. */
+  destinations(): readonly Destination[];
+  /** Addresses of `destinations` that no source names any more although all others have been heard: to be given up. */
+  dropped(): ReadonlySet<string>;
+  reports(): readonly SourceReport[];
+  /** Takes these sources instead; those that were there already stay. What the others found is dropped. */
+  use(sources: readonly SourceSpec[]): void;
+  /** Lets go of what was dropped. Called with every decision. @param isHeard whether an address was asked and it is known what came of it */
+  settle(isHeard: (address: string) => boolean): void;
+  /** Asks the sources soon: members do not answer where they were. */
+  refresh(): void;
+  close(): void;
+};
+
+/** A source to be made. */
+export type SourceSpec = {
+  /** Equal for two that would be made alike: on a reload such a source goes on, with what it knows. */
+  readonly key: string;
+  readonly create: CreateSource;
+};
+
+export type DiscoveryOptions = Omit<SourceContext, 'onReport'> & {
+  readonly sources: readonly SourceSpec[];
+  /** How long a destination that was dropped still counts as leaving, so that its sessions can end. */
+  readonly leaveMs: () => number;
+  /** Called when `destinations` or a report has changed. */
+  onChange(report: SourceReport): void;
+};
+
+export function createDiscovery(options: DiscoveryOptions): Discovery {
+  return new SourceSet(options);
+}
+
+/** A destination that no source names. */
+type Dropped = {
+  readonly destination: Destination;
+  readonly atMs: number;
+  /** When the others had been heard; null before. */
+  readonly leavingSinceMs: number | null;
+};
+
+class SourceSet implements Discovery {
+  readonly #options: DiscoveryOptions;
+  #sources: ReadonlyMap<string, DestinationSource> = new Map();
+  #named: readonly Destination[] = [];
+  readonly #dropped = new Map<string, Dropped>();
+  #isOpening = false;
+
+  constructor(options: DiscoveryOptions) {
+    this.#options = options;
+    this.use(options.sources);
+  }
+
+  destinations(): readonly Destination[] {
+    return [...this.#named, ...[...this.#dropped.values()].map(({ destination }) => destination)];
+  }
+
+  dropped(): ReadonlySet<string> {
+    const leaving = [...this.#dropped.values()].filter(({ leavingSinceMs }) => leavingSinceMs !== null);
+    return new Set(leaving.map(({ destination }) => destination.address));
+  }
+
+  reports(): readonly SourceReport[] {
+    return [...this.#sources.values()].map((source) => source.report());
+  }
+
+  use(specs: readonly SourceSpec[]): void {
+    const { resolver, now, random } = this.#options;
+    const before = this.#sources;
+    const onReport = (report: SourceReport): void => {
+      // While sources are being made, a list without those that are still to come would be half a list.
+      if (this.#isOpening) return;
+      this.#renew();
+      this.#options.onChange(report);
+    };
+    this.#isOpening = true;
+    this.#sources = new Map(
+      specs.map(({ key, create }) => [key, before.get(key) ?? create({ resolver, now, random, onReport })]),
+    );
+    for (const [key, source] of before) if (!this.#sources.has(key)) source.close();
+    this.#isOpening = false;
+    this.#renew();
+  }
+
+  settle(isHeard: (address: string) => boolean): void {
+    if (this.#dropped.size === 0) return;
+    const now = this.#options.now();
+    // A source that has never answered may still name it.
+    const isComplete = this.reports().every(({ lastSuccessAtMs }) => lastSuccessAtMs !== null);
+    const areOthersHeard = this.#named.every(({ address }) => isHeard(address));
+    for (const [address, dropped] of this.#dropped) {
+      const { leavingSinceMs, atMs } = dropped;
+      if (leavingSinceMs !== null) {
+        if (now - leavingSinceMs >= this.#options.leaveMs()) this.#dropped.delete(address);
+      } else if (isComplete && (areOthersHeard || now - atMs >= HEARING_MS)) {
+        this.#dropped.set(address, { ...dropped, leavingSinceMs: now });
+      }
+    }
+  }
+
+  refresh(): void {
+    for (const source of this.#sources.values()) source.refresh();
+  }
+
+  close(): void {
+    for (const source of this.#sources.values()) source.close();
+  }
+
+  #renew(): void {
+    const before = this.#named;
+    this.#named = mergeDestinations(this.reports().map(({ destinations }) => destinations));
+    const atMs = this.#options.now();
+    for (const { address } of this.#named) this.#dropped.delete(address);
+    for (const destination of before) {
+      const { address } = destination;
+      if (this.#named.some((named) => named.address === address)) continue;
+      this.#dropped.set(address, { destination, atMs, leavingSinceMs: null });
+    }
+  }
+}
+
+/** A new address that stays silent keeps an old one in place for so long. */
+const HEARING_MS = 5000;

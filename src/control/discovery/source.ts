@@ -1,0 +1,99 @@
+/**
+ * A source of destinations: a static list, DNS, Kubernetes, the cluster's own metadata, a file. Whatever kind it is, it
+ * finds addresses in its own time, tells when they change, and keeps the last good ones while it fails.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Destination } from '../../../routing/destinations.ts';
+import type { NameResolver } from '../resolver.ts';
+
+export type SourceKind = 'static' | 'dns' | 'kubernetes' | 'metadata' | 'state-file';
+
+/** Where a source stands: what it found, and how it fares. */
+export type SourceReport = {
+  readonly kind: SourceKind;
+  /** Tells this source from the others, such as `srv://db.example`: a label in metrics and a name on the status page. */
+  readonly name: string;
+  /** The last good ones, in a stable order. Not emptied by a failure. */
+  readonly destinations: readonly Destination[];
+  /** Wall clock; null while it has never succeeded. */
+  readonly lastSuccessAtMs: number | null;
+  /** What went wrong since then; null while nothing has. */
+  readonly failure: SourceFailure | null;
+  readonly successes: number;
+  readonly failures: number;
+};
+
+export type SourceFailure = {
+  /** Stable and short, such as `ENOTFOUND` or `http_403`. */
+  readonly code: string;
+  /** For people. */
+  readonly message: string;
+};
+
+export type DestinationSource = {
+  report(): SourceReport;
+  /** Something has changed that its next answer may show: ask soon. May be called often. */
+  refresh(): void;
+  close(): void;
+};
+
+/** What every source is made with. */
+export type SourceContext = {
+  readonly resolver: NameResolver;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** 0 to 1. */
+  readonly random: () => number;
+  /** Called when the destinations are others than before, or the source begins or ceases to fail. */
+  onReport(report: SourceReport): void;
+};
+
+export type CreateSource = (context: SourceContext) => DestinationSource;
+
+/** The part every source has in common: the last good answer, and telling what is news. */
+export type SourceLedger = {
+  report(): SourceReport;
+  /** A good answer, in a stable order. */
+  succeed(destinations: readonly Destination[]): void;
+  /** No answer, or one that is none: the destinations stay. */
+  fail(failure: SourceFailure): void;
+};
+
+export function createSourceLedger(
+  kind: SourceKind,
+  name: string,
+  onReport: SourceContext['onReport'],
+): SourceLedger {
+  let report: SourceReport = {
+    kind,
+    name,
+    destinations: [],
+    lastSuccessAtMs: null,
+    failure: null,
+    successes: 0,
+    failures: 0,
+  };
+  const become = (next: SourceReport): void => {
+    const isNews =
+      next.failure?.code !== report.failure?.code ||
+      (next.lastSuccessAtMs === null) !== (report.lastSuccessAtMs === null) ||
+      !isDeepStrictEqual(next.destinations, report.destinations);
+    report = next;
+    if (isNews) onReport(next);
+  };
+  return {
+    report: () => report,
+    succeed(destinations) {
+      become({
+        ...report,
+        destinations,
+        lastSuccessAtMs: Date.now(),
+        failure: null,
+        successes: report.successes + 1,
+      });
+    },
+    fail(failure) {
+      become({ ...report, failure, failures: report.failures + 1 });
+    },
+  };
+}

@@ -1,0 +1,143 @@
+import t from 'tap';
+import { bareDestination, type Destination, mergeDestinations } from '../../../routing/destinations.ts';
+import { createDiscovery, type SourceSpec } from '../../../src/control/discovery/discovery.ts';
+import { createSourceLedger, type SourceLedger } from '../../../src/control/discovery/source.ts';
+import { createNameResolver } from '../../../src/control/resolver.ts';
+
+const named = (address: string, facts: Partial<Destination> = {}): Destination => ({
+  ...bareDestination(address),
+  ...facts,
+});
+
+t.test('several sources make one list, of each fact the first that knows it', async (t) => {
+  const merged = mergeDestinations([
+    [named('db-0:3306'), named('db-1:3306', { zone: 'a', labels: { role: 'x' } })],
+    [
+      named('db-1:3306', { zone: 'b', dialHost: '10.0.0.1', labels: { role: 'y', app: 'z' }, hint: 'ready' }),
+      named('10.0.0.2:3306', { id: 'uuid-2', weight: 5 }),
+    ],
+    [named('db-2:3306', { id: 'uuid-2', dialHost: '10.9.9.9', zone: 'c' })],
+  ]);
+  t.strictSame(merged, [
+    named('db-0:3306'),
+    named('db-1:3306', {
+      zone: 'a',
+      dialHost: '10.0.0.1',
+      labels: { role: 'x', app: 'z' },
+      hint: 'ready',
+    }),
+    named('10.0.0.2:3306', { id: 'uuid-2', weight: 5, zone: 'c' }),
+  ]);
+});
+
+t.test('a destination that is named no more stays until the others are heard, then leaves', async (t) => {
+  const lab = createLab(['one', 'two']);
+  const { discovery } = lab;
+  lab.find('one', ['a:1', 'b:1']);
+  t.strictSame(lab.addresses(), ['a:1', 'b:1'], 'two has not answered yet');
+  lab.find('one', ['a:1']);
+  discovery.settle(() => true);
+  t.strictSame([lab.addresses(), lab.dropped()], [['a:1', 'b:1'], []], 'two may still name it');
+  lab.find('two', ['c:1']);
+  discovery.settle((address) => address === 'a:1');
+  t.strictSame(
+    [lab.addresses(), lab.dropped()],
+    [['a:1', 'c:1', 'b:1'], []],
+    'c may be b under another name',
+  );
+  discovery.settle(() => true);
+  t.strictSame(lab.dropped(), ['b:1']);
+  lab.pass(999);
+  discovery.settle(() => true);
+  t.strictSame(lab.addresses(), ['a:1', 'c:1', 'b:1'], 'its sessions have their time');
+  lab.pass(1);
+  discovery.settle(() => true);
+  t.strictSame([lab.addresses(), lab.dropped()], [['a:1', 'c:1'], []]);
+
+  lab.find('two', []);
+  lab.pass(4999);
+  discovery.settle(() => false);
+  t.strictSame(lab.dropped(), []);
+  lab.pass(1);
+  discovery.settle(() => false);
+  t.strictSame(lab.dropped(), ['c:1'], 'a silent one does not keep it for ever');
+  lab.find('two', ['c:1']);
+  t.strictSame([lab.addresses(), lab.dropped()], [['a:1', 'c:1'], []], 'named again, it is back');
+});
+
+t.test('a source that fails keeps what it found, and tells of it once', async (t) => {
+  const lab = createLab(['one']);
+  lab.find('one', ['a:1']);
+  const told = lab.changes.length;
+  lab.fail('one', 'ESERVFAIL');
+  lab.fail('one', 'ESERVFAIL');
+  t.equal(lab.changes.length, told + 1);
+  t.strictSame(lab.addresses(), ['a:1']);
+  t.match(lab.discovery.reports(), [
+    {
+      name: 'one',
+      failures: 2,
+      successes: 1,
+      failure: { code: 'ESERVFAIL' },
+      destinations: [{ address: 'a:1' }],
+    },
+  ]);
+  lab.find('one', ['a:1']);
+  t.equal(lab.changes.length, told + 2, 'and that it is well again');
+  lab.find('one', ['a:1']);
+  t.equal(lab.changes.length, told + 2, 'the same again is no news');
+});
+
+t.test('after a reload a source that is configured as before goes on', async (t) => {
+  const lab = createLab(['one', 'two']);
+  lab.find('one', ['a:1']);
+  lab.find('two', ['b:1']);
+  lab.use(['two', 'three']);
+  t.strictSame(lab.closed, ['one']);
+  t.strictSame(lab.addresses(), ['b:1', 'a:1'], 'a may be what three will name');
+  lab.discovery.settle(() => true);
+  t.strictSame(lab.dropped(), []);
+  lab.find('three', ['d:1']);
+  lab.discovery.settle(() => true);
+  t.strictSame([lab.addresses(), lab.dropped()], [['b:1', 'd:1', 'a:1'], ['a:1']]);
+});
+
+/** A discovery with sources that find what the test says. */
+function createLab(names: readonly string[]) {
+  let nowMs = 0;
+  const ledgers = new Map<string, SourceLedger>();
+  const changes: string[] = [];
+  const closed: string[] = [];
+  const specs = (wanted: readonly string[]): readonly SourceSpec[] =>
+    wanted.map((name) => ({
+      key: name,
+      create({ onReport }) {
+        const ledger = createSourceLedger('static', name, onReport);
+        ledgers.set(name, ledger);
+        return { report: ledger.report, refresh: () => undefined, close: () => void closed.push(name) };
+      },
+    }));
+  const resolver = createNameResolver({ servers: ['127.0.0.1:1'] });
+  const discovery = createDiscovery({
+    sources: specs(names),
+    resolver,
+    now: () => nowMs,
+    random: () => 0.5,
+    leaveMs: () => 1000,
+    onChange: ({ name }) => void changes.push(name),
+  });
+  return {
+    discovery,
+    changes,
+    closed,
+    use: (wanted: readonly string[]) => discovery.use(specs(wanted)),
+    pass: (ms: number) => {
+      nowMs += ms;
+    },
+    find: (name: string, addresses: readonly string[]) =>
+      ledgers.get(name)?.succeed(addresses.map(bareDestination)),
+    fail: (name: string, code: string) => ledgers.get(name)?.fail({ code, message: code }),
+    addresses: () => discovery.destinations().map(({ address }) => address),
+    dropped: () => [...discovery.dropped()],
+  };
+}

@@ -1,0 +1,71 @@
+/** What becomes of members whose addresses come and go. */
+import t from 'tap';
+import { decide } from '../../routing/decision.ts';
+import { inputOf, NOW, says } from './group.ts';
+
+const HEALTHY = 'aOP bOS cOS';
+
+/** The group reports names that only its members can resolve; discovery knows them by others. */
+const POD_SEEDS = ['pod-a:3306', 'pod-b:3306', 'pod-c:3306'];
+const pod = (name: string, said: Parameters<typeof says>[2] = {}) => ({
+  ...says(name, HEALTHY, said),
+  address: `pod-${name}:3306`,
+});
+const PODS = [pod('a'), pod('b'), pod('c')];
+
+t.test('a member that discovery names no more is met where it was, while it answers there', async (t) => {
+  const settled = decide(inputOf(PODS, { seeds: POD_SEEDS }));
+  t.equal(settled.topology.primary, 'pod-a:3306');
+  const vanished = decide(inputOf(PODS, { seeds: ['pod-b:3306', 'pod-c:3306'] }, settled));
+  t.equal(vanished.topology.primary, 'pod-a:3306', 'the group says that it belongs to it');
+  t.strictSame(new Set(vanished.wanted), new Set(POD_SEEDS));
+  t.notOk(vanished.topology.members.some(({ primarySessions }) => primarySessions === 'cut'));
+
+  const late = [pod('a', { failure: 'timeout', askedAtMs: NOW - 20_000 }), pod('b'), pod('c')];
+  t.ok(
+    decide(inputOf(late, { seeds: ['pod-b:3306'] }, settled)).wanted.includes('pod-a:3306'),
+    'silence alone',
+  );
+  const gone = [pod('a', { failure: 'timeout', askedAtMs: NOW - 40_000 }), pod('b'), pod('c')];
+  const moved = decide(inputOf(gone, { seeds: ['pod-b:3306', 'pod-c:3306'] }, settled));
+  t.ok(moved.wanted.includes('a:3306'), 'silent for long, it is looked for where the group says');
+});
+
+t.test('an address that now belongs to another server of another group is refused', async (t) => {
+  const settled = decide(inputOf(PODS, { seeds: POD_SEEDS }));
+  const reused = [
+    pod('a'),
+    pod('b'),
+    { ...says('x', 'xOP yOS zOS', { groupName: 'other' }), address: 'pod-c:3306' },
+  ];
+  const decision = decide(inputOf(reused, { seeds: POD_SEEDS }, settled));
+  const stranger = decision.topology.members.find(({ address }) => address === 'pod-c:3306');
+  t.match(stranger, { acceptsReads: false, acceptsWrites: false, reason: /other/ });
+});
+
+t.test('without a group, what discovery has dropped is given up in good order', async (t) => {
+  const plain = [
+    says('a', null, { readOnly: false }),
+    says('b', null, { readOnly: true }),
+    says('c', null, { readOnly: true }),
+  ];
+  const settled = decide(inputOf(plain, {}));
+  t.equal(settled.topology.primary, 'a:3306');
+  const reader = decide(inputOf(plain, { dropped: new Set(['c:3306']) }, settled));
+  t.match(
+    reader.topology.members.find(({ address }) => address === 'c:3306'),
+    { acceptsReads: false, secondarySessions: 'drain', reason: /no source of discovery/ },
+  );
+  t.equal(reader.topology.primary, 'a:3306');
+
+  const replaced = [...plain, says('d', null, { readOnly: false })];
+  const seeds = ['d:3306', 'b:3306', 'c:3306', 'a:3306'];
+  const before = decide(inputOf(replaced, { seeds }, settled));
+  t.equal(before.topology.primary, null, 'two writable servers are none');
+  const after = decide(inputOf(replaced, { seeds, dropped: new Set(['a:3306']) }, settled));
+  t.equal(after.topology.primary, 'd:3306', 'one of them is no longer meant');
+  t.match(
+    after.topology.members.find(({ address }) => address === 'a:3306'),
+    { acceptsWrites: false, primarySessions: 'drain' },
+  );
+});
