@@ -1,11 +1,12 @@
 /**
  * From what members said to the topology everything else goes by. Pure: the same input gives the same decision.
  */
+import { decideAsync } from './async-decision.ts';
 import { decideGroup } from './group-decision.ts';
 import { clusterIdentity } from './group-identity.ts';
 import { type Decision, type DecisionInput, isHeard, standingAnswer } from './observations.ts';
-import { decideAsync, decideStatic } from './plain-decision.ts';
 import { createRoster } from './roster.ts';
+import { decideStatic } from './static-decision.ts';
 import type { Topology } from './topology.ts';
 import { unreachable } from './unreachable.ts';
 

@@ -9,6 +9,7 @@ import { endReadsOnPromotion } from './fates.ts';
 import {
   type Decision,
   type DecisionInput,
+  FAILURE_REASONS,
   type FailureKind,
   isGone,
   type MemberAnswer,
@@ -75,7 +76,7 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
     topology,
     wanted: [...new Set([...settings.seeds, ...members.map((member) => member.address)])],
     isInDoubt: isInDoubt(situation, topology, allViews, primary?.entry),
-    memory: { incarnation: chosen?.incarnation ?? memory.incarnation, conflictSinceMs },
+    memory: { ...memory, incarnation: chosen?.incarnation ?? memory.incarnation, conflictSinceMs },
   };
 }
 
@@ -340,15 +341,3 @@ function isSurelyAway(entry: Entry): boolean {
 }
 
 const SILENT_FAILURES: readonly FailureKind[] = ['timeout', 'closed'];
-
-const FAILURE_REASONS = {
-  refused: 'refuses connections',
-  timeout: 'does not answer',
-  closed: 'closed the control session',
-  'unknown-host': 'name does not resolve',
-  'not-mysql': 'does not speak MySQL',
-  'access-denied': 'denies access to the monitoring account',
-  'missing-grant': 'monitoring account lacks a grant',
-  'tls-required': 'requires TLS',
-  error: 'answers with an error',
-} as const satisfies Record<FailureKind, string>;

@@ -24,18 +24,52 @@ export type GroupAnswer = {
   readonly rows: readonly ViewRow[];
 };
 
+/** One asynchronous replication channel, as the replica itself shows it. */
+export type Channel = {
+  /** `server_uuid` of the source; empty where servers have none (MariaDB) and while it has never been reached. */
+  readonly sourceUuid: string;
+  /** `server_id` of the source, or 0 while it has never been reached. */
+  readonly sourceServerId: number;
+  /** Where the source is, as the replica was told. */
+  readonly sourceAddress: string;
+  /** The receiver is connected to the source. */
+  readonly isReceiving: boolean;
+  /** The applier runs. */
+  readonly isApplying: boolean;
+  /** Seconds_Behind_Source, or null where the replica does not know. */
+  readonly secondsBehind: number | null;
+};
+
+/** How far a member is behind. Null is unknown or not applicable. */
+export type Lag = {
+  /** Positive infinity for a replica whose replication stands still. */
+  readonly seconds: number | null;
+  /** Transactions that have been received and not been applied. */
+  readonly transactions: number | null;
+};
+
+export const NO_LAG_KNOWN: Lag = { seconds: null, transactions: null };
+
 /** What one answered probe said. All of it was true at some moment between the two times. */
 export type MemberAnswer = {
   readonly askedAtMs: number;
   readonly answeredAtMs: number;
+  /** `server_uuid`, or what stands for it where servers have none: see src/control/detection.ts. */
   readonly serverUuid: string;
+  /** `server_id`. */
+  readonly serverId: number;
   readonly version: string;
+  /** `read_only`, or `innodb_read_only`. */
   readonly readOnly: boolean;
+  /** False where there is no such variable (MariaDB). */
   readonly superReadOnly: boolean;
   /** `mysqlx_port`, or null without the X plugin. */
   readonly mysqlxPort: number | null;
   /** Null where the Group Replication plugin is not there or has no group name. */
   readonly group: GroupAnswer | null;
+  /** Replication channels other than a group's own; null where they are not known, for want of a privilege or of time. */
+  readonly channels: readonly Channel[] | null;
+  readonly lag: Lag;
 };
 
 export type FailureKind =
@@ -55,6 +89,19 @@ export type FailureKind =
   | 'tls-required'
   /** Anything else the server or the network said. */
   | 'error';
+
+/** For people. */
+export const FAILURE_REASONS = {
+  refused: 'refuses connections',
+  timeout: 'does not answer',
+  closed: 'closed the control session',
+  'unknown-host': 'name does not resolve',
+  'not-mysql': 'does not speak MySQL',
+  'access-denied': 'denies access to the monitoring account',
+  'missing-grant': 'monitoring account lacks a grant',
+  'tls-required': 'requires TLS',
+  error: 'answers with an error',
+} as const satisfies Record<FailureKind, string>;
 
 export type Failure = { readonly kind: FailureKind; readonly atMs: number };
 
@@ -94,9 +141,18 @@ export type DecisionMemory = {
   readonly incarnation: string | null;
   /** Since when more than one member claims to be the one primary, or null. */
   readonly conflictSinceMs: number | null;
+  /**
+   * By identity, for servers without a group: since when a server is known to be writable, null for one that is read-only,
+   * negative infinity for one that was writable when it was first heard.
+   */
+  readonly writableSinceMs: ReadonlyMap<string, number | null>;
 };
 
-export const EMPTY_MEMORY: DecisionMemory = { incarnation: null, conflictSinceMs: null };
+export const EMPTY_MEMORY: DecisionMemory = {
+  incarnation: null,
+  conflictSinceMs: null,
+  writableSinceMs: new Map(),
+};
 
 export type DecisionInput = {
   readonly observations: readonly Observation[];

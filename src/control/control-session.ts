@@ -5,16 +5,13 @@ import type { Socket } from 'node:net';
 import type { Connection, ConnectionOptions } from 'mysql2/promise';
 import type { MemberAnswer } from '../../routing/observations.ts';
 import type { DialAddress } from '../../routing/topology.ts';
+import { unreachable } from '../../routing/unreachable.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 import { connectToServer } from './greeting.ts';
-import {
-  GROUP_SESSION_SETUP,
-  PROBE_QUERIES,
-  type ProbeScope,
-  readAnswer,
-  readVariables,
-  VARIABLES_QUERY,
-} from './probe-query.ts';
+import { createChannelWatch } from './probe/channel-watch.ts';
+import { DETECTION_QUERY, readTraits, type ServerTraits } from './probe/detection.ts';
+import { createGroupProbe, GROUP_SESSION_SETUP } from './probe/group-probe.ts';
+import { createPlainProbe, type Probe } from './probe/probe.ts';
 
 export type ControlAccount = { readonly user: string; readonly password: string };
 
@@ -112,8 +109,9 @@ async function createSession(
   socket: Socket,
   now: () => number,
 ): Promise<ControlSession> {
-  let scope: ProbeScope = 'plain';
-  let mysqlxPort: number | null = null;
+  let traits: ServerTraits;
+  let probe: Probe;
+  let readsStats = true;
   let detectedAtMs = 0;
   let onEnd: ((failure: ControlFailure) => void) | null = null;
   let ended: ControlFailure | null = null;
@@ -128,47 +126,52 @@ async function createSession(
   connection.on('error', end);
   connection.on('end', () => end(new ControlFailure('closed', 'the server closed the control session')));
 
-  const detectScope = async (): Promise<void> => {
-    const [rows] = await connection.query(VARIABLES_QUERY);
-    const variables = readVariables(rows);
-    mysqlxPort = variables.mysqlxPort;
+  const detect = async (): Promise<void> => {
+    const [rows] = await connection.query(DETECTION_QUERY);
+    traits = readTraits(rows);
     detectedAtMs = now();
-    if (!variables.hasGroup) return;
-    scope = 'group-with-stats';
-    await connection.query(GROUP_SESSION_SETUP);
+    if (traits.kind === 'group') await connection.query(GROUP_SESSION_SETUP);
+    probe = createProbe(traits, readsStats);
   };
   const ask = async (): Promise<MemberAnswer> => {
     const askedAtMs = now();
-    const [results] = await connection.query(PROBE_QUERIES[scope]);
-    return readAnswer(scope, results, { askedAtMs, answeredAtMs: now() }, mysqlxPort);
+    const [results] = await connection.query(probe.text);
+    return probe.read(results, { askedAtMs, answeredAtMs: now() }, channels.current());
   };
-  await detectScope();
+  const setReadsStats = (reads: boolean): void => {
+    readsStats = reads;
+    probe = createProbe(traits, readsStats);
+  };
+  await detect();
+  const channels = createChannelWatch({ query: (text) => connection.query(text), now, onEnd: end });
 
   return {
     async probe() {
       if (ended !== null) throw ended;
       isProbing = true;
       try {
-        // The plugin may be installed while the server runs.
-        if (scope === 'plain' && now() - detectedAtMs > DETECTION_INTERVAL_MS) await detectScope();
+        // A plugin may be installed while the server runs.
+        if (traits.kind === 'plain' && now() - detectedAtMs > DETECTION_INTERVAL_MS) await detect();
         try {
           return await ask();
         } catch (error) {
-          if (scope !== 'group-with-stats' || toControlFailure(error).kind !== 'missing-grant') throw error;
-          scope = 'group';
+          if (traits.kind !== 'group' || !readsStats || toControlFailure(error).kind !== 'missing-grant')
+            throw error;
+          setReadsStats(false);
           return await ask();
         }
       } catch (error) {
         const failure = toControlFailure(error);
         // Still not enough: next time all is asked for again, so that a grant given meanwhile is noticed.
-        if (failure.kind === 'missing-grant' && scope === 'group') scope = 'group-with-stats';
+        if (failure.kind === 'missing-grant' && !readsStats) setReadsStats(true);
         if (failure.isFatal) end(failure);
         throw ended ?? failure;
       } finally {
         isProbing = false;
+        if (traits.kind === 'plain' && ended === null) channels.refresh(traits);
       }
     },
-    lacksStats: () => scope === 'group',
+    lacksStats: () => !readsStats,
     onEnd(callback) {
       onEnd = callback;
       if (ended !== null) callback(ended);
@@ -187,6 +190,17 @@ async function createSession(
       }
     },
   };
+}
+
+function createProbe(traits: ServerTraits, readsStats: boolean): Probe {
+  switch (traits.kind) {
+    case 'group':
+      return createGroupProbe(traits, readsStats);
+    case 'plain':
+      return createPlainProbe(traits);
+    default:
+      return unreachable(traits.kind);
+  }
 }
 
 const ER_ACCESS_DENIED_ERROR = 1045;

@@ -26,6 +26,7 @@ import {
 } from './peers/mysql-router.ts';
 import type { PeerContext } from './peers/peer.ts';
 import { reservePorts } from './ports.ts';
+import { MYSQL_REPLICATION, Replication, type ReplicationOptions } from './replication.ts';
 import { type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
 import { Server } from './server.ts';
 import { createRunDirectory, type RunDirectory } from './watchdog.ts';
@@ -48,6 +49,7 @@ export type {
   PassthroughRouterOptions,
 } from './peers/mysql-router.ts';
 export type { Peer } from './peers/peer.ts';
+export type { Replication, ReplicationOptions } from './replication.ts';
 export { type Command, type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
 export type { Row, Server, ServerPlace } from './server.ts';
 export { type WaitOptions, waitFor } from './wait.ts';
@@ -106,6 +108,12 @@ export class Sandbox {
   /** The sandbox has one; this process must be in a network namespace of its own. */
   async createNetwork(): Promise<Network> {
     return Network.create(await this.part('network'), this.#run);
+  }
+
+  /** Servers under asynchronous replication; returns when the replicas are connected. */
+  async startReplication(options: ReplicationOptions = {}): Promise<Replication> {
+    const starting = Array.from({ length: options.size ?? 3 }, () => this.startServer());
+    return Replication.form(await Promise.all(starting), MYSQL_REPLICATION);
   }
 
   /** MySQL Router, bootstrapped against a group that was started with `metadata`. */

@@ -7,7 +7,9 @@ import {
   type Failure,
   type FailureKind,
   type GroupAnswer,
+  type Lag,
   type MemberAnswer,
+  NO_LAG_KNOWN,
   type Observation,
   type ViewRow,
 } from '../../routing/observations.ts';
@@ -37,6 +39,9 @@ export type Said = {
   readonly isSinglePrimary?: boolean;
   readonly serverUuid?: string;
   readonly failure?: FailureKind;
+  readonly serverId?: number;
+  readonly channels?: MemberAnswer['channels'];
+  readonly lag?: Lag;
 };
 
 /** What `name` says: a view, or null for a server without a group. Secondaries are super_read_only unless said. */
@@ -61,7 +66,10 @@ export function says(name: string, view: string | null, said: Said = {}): Observ
     version: '9.7.0',
     readOnly: said.readOnly ?? (view !== null && !isPrimary),
     superReadOnly: said.superReadOnly ?? (view !== null && !isPrimary),
+    serverId: said.serverId ?? name.charCodeAt(0),
     mysqlxPort: null,
+    channels: said.channels ?? null,
+    lag: said.lag ?? NO_LAG_KNOWN,
     group,
   };
   const failure: Failure | null = said.failure === undefined ? null : { kind: said.failure, atMs: NOW - 5 };

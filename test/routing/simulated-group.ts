@@ -4,7 +4,7 @@
  * Configurations are committed one after another by a connected majority; each member installs them in order, but late,
  * and a frozen or partitioned one not at all. So members' views differ in all the ways real ones do.
  */
-import type { MemberAnswer, ViewRow } from '../../routing/observations.ts';
+import { type MemberAnswer, NO_LAG_KNOWN, type ViewRow } from '../../routing/observations.ts';
 import type { MemberState } from '../../routing/topology.ts';
 
 export type Random = {
@@ -199,7 +199,10 @@ export class SimulatedGroup {
       version: '9.7.0',
       readOnly: !member.isWritable,
       superReadOnly: !member.isWritable,
+      serverId: 1,
       mysqlxPort: null,
+      channels: null,
+      lag: NO_LAG_KNOWN,
       group: {
         groupName: member.isForeign ? 'elsewhere' : 'group',
         isSinglePrimary: config?.isSinglePrimary ?? true,

@@ -26,7 +26,7 @@ export const cluster = z.strictObject({
   }),
   user: text({
     doc: 'Account the router asks the members with; needed unless `cluster.topology` is `static`.',
-    why: 'It needs SELECT on performance_schema.replication_group_members, replication_group_member_stats and global_variables. Clients never use it.',
+    why: 'Under Group Replication it needs SELECT on performance_schema.replication_group_members and replication_group_member_stats; under asynchronous replication REPLICATION CLIENT (MariaDB: SLAVE MONITOR) lets it tell a replica that is writable by mistake. Clients never use it.',
     maxLength: 32,
   }),
   password: secret({

@@ -1,0 +1,44 @@
+/**
+ * What kind of server a member is, by the variables it has: asked once a session, and again now and then.
+ *
+ * SHOW needs no privilege, and is answered where a SELECT is not: without a performance schema (MariaDB), and on a Galera
+ * node that has lost its cluster.
+ */
+import { rowsIn, valuesIn } from './rows.ts';
+
+export type ServerKind =
+  /** With the Group Replication plugin. */
+  | 'group'
+  /** None of the others: alone, or under asynchronous replication. */
+  | 'plain';
+
+export type ServerTraits = {
+  readonly kind: ServerKind;
+  /** False for MariaDB and servers before MySQL 5.7. */
+  readonly hasServerUuid: boolean;
+  readonly hasSuperReadOnly: boolean;
+  /** MariaDB's hash over network card and port, from 10.5.26 on. */
+  readonly hasServerUid: boolean;
+  /** SHOW ALL SLAVES STATUS. */
+  readonly isMariadb: boolean;
+  /** Where the X protocol listens, or null without it. */
+  readonly mysqlxPort: number | null;
+};
+
+export const DETECTION_QUERY =
+  'SHOW GLOBAL VARIABLES WHERE Variable_name IN' +
+  " ('group_replication_group_name', 'mysqlx_port', 'server_uuid', 'server_uid', 'super_read_only', 'version')";
+
+/** @throws ControlFailure */
+export function readTraits(rows: unknown): ServerTraits {
+  const values = valuesIn(rowsIn(rows));
+  const mysqlxPort = Number(values.get('mysqlx_port') ?? '');
+  return {
+    kind: values.has('group_replication_group_name') ? 'group' : 'plain',
+    hasServerUuid: values.has('server_uuid'),
+    hasSuperReadOnly: values.has('super_read_only'),
+    hasServerUid: values.has('server_uid'),
+    isMariadb: /mariadb/i.test(values.get('version') ?? ''),
+    mysqlxPort: mysqlxPort > 0 ? mysqlxPort : null,
+  };
+}

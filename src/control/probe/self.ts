@@ -1,0 +1,46 @@
+/**
+ * What every server is asked about itself.
+ */
+import type { MemberAnswer } from '../../../routing/observations.ts';
+import type { ServerTraits } from './detection.ts';
+import { isOn, numberIn, type Row, textIn, unexpected } from './rows.ts';
+
+export type AnswerTimes = Pick<MemberAnswer, 'askedAtMs' | 'answeredAtMs'>;
+
+export type SelfFacts = Pick<
+  MemberAnswer,
+  'serverUuid' | 'serverId' | 'version' | 'readOnly' | 'superReadOnly' | 'mysqlxPort'
+>;
+
+/**
+ * Columns for a SELECT without a table. Where a server has no server_uuid, its own name, port and server_id stand for it:
+ * all three survive a restart, and no two members of a working cluster have all of them alike.
+ */
+export function selfColumns(traits: ServerTraits): string {
+  const uid = traits.hasServerUid ? ", '#', @@server_uid" : '';
+  return [
+    traits.hasServerUuid
+      ? '@@server_uuid AS serverUuid'
+      : `CONCAT(@@hostname, ':', @@port, '#', @@server_id${uid}) AS serverUuid`,
+    '@@server_id AS serverId',
+    '@@version AS version',
+    '@@global.read_only AS readOnly',
+    '@@global.innodb_read_only AS innodbReadOnly',
+    `${traits.hasSuperReadOnly ? '@@global.super_read_only' : '0'} AS superReadOnly`,
+  ].join(', ');
+}
+
+/** @throws ControlFailure when the server does not say who it is */
+export function selfIn(row: Row | undefined, traits: ServerTraits): SelfFacts {
+  if (row === undefined) throw unexpected('no row about the server itself');
+  const serverUuid = textIn(row, 'serverUuid');
+  if (serverUuid === '') throw unexpected('no identity');
+  return {
+    serverUuid,
+    serverId: numberIn(row, 'serverId') ?? 0,
+    version: textIn(row, 'version'),
+    readOnly: isOn(textIn(row, 'readOnly')) || isOn(textIn(row, 'innodbReadOnly')),
+    superReadOnly: isOn(textIn(row, 'superReadOnly')),
+    mysqlxPort: traits.mysqlxPort,
+  };
+}
