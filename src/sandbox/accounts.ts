@@ -4,7 +4,7 @@ import type { Server } from './server.ts';
 export type Account = { readonly user: string; readonly password: string };
 
 export type NewAccount = Account & {
-  /** Default "caching_sha2_password"; the plugin must exist on the server. */
+  /** Default "caching_sha2_password", on MariaDB "mysql_native_password"; the plugin must exist on the server. */
   readonly plugin?: string;
   /** Default "%". */
   readonly host?: string;
@@ -28,11 +28,33 @@ export const ACCOUNTS = {
 
 /** Creates an account through `server`, which must take writes. An account of that name is replaced. */
 export async function createAccount(server: Server, account: NewAccount): Promise<void> {
-  const { user, password, plugin = 'caching_sha2_password', host = '%' } = account;
+  const { user, password, plugin = DEFAULT_PLUGINS[server.kind], host = '%' } = account;
   await server.query('DROP USER IF EXISTS ?@?', [user, host]);
   const demand = account.requireTls === true ? ' REQUIRE SSL' : '';
-  await server.query(`CREATE USER ?@? IDENTIFIED WITH ${plugin} BY ?${demand}`, [user, host, password]);
+  const identified =
+    server.kind === 'mysql' ? `IDENTIFIED WITH ${plugin} BY ?` : `IDENTIFIED VIA ${plugin} USING PASSWORD(?)`;
+  await server.query(`CREATE USER ?@? ${identified}${demand}`, [user, host, password]);
   for (const grant of account.grants ?? []) await server.query(`GRANT ${grant} TO ?@?`, [user, host]);
+}
+
+/** The statements that make {@link ACCOUNTS} on a newly initialised MariaDB. */
+export function mariadbAccountStatements(): readonly string[] {
+  const { root, router, app, recovery } = ACCOUNTS;
+  return [
+    // Its installation gives root an empty password at the machine's own names.
+    "DELETE FROM mysql.global_priv WHERE Host NOT IN ('localhost', '%');",
+    "DELETE FROM mysql.proxies_priv WHERE Host NOT IN ('localhost', '%');",
+    // While it initialises itself its grants are switched off until it reads them.
+    'FLUSH PRIVILEGES;',
+    `ALTER USER 'root'@'localhost' IDENTIFIED BY '${root.password}';`,
+    ...[root, router, app, recovery].map(
+      ({ user, password }) => `CREATE USER '${user}'@'%' IDENTIFIED BY '${password}';`,
+    ),
+    `GRANT ALL ON *.* TO '${root.user}'@'%' WITH GRANT OPTION;`,
+    `GRANT SLAVE MONITOR, BINLOG MONITOR ON *.* TO '${router.user}'@'%';`,
+    ...['app', 'test', 'sbtest'].map((schema) => `GRANT ALL ON ${schema}.* TO '${app.user}'@'%';`),
+    `GRANT REPLICATION SLAVE, BINLOG MONITOR, RELOAD, PROCESS ON *.* TO '${recovery.user}'@'%';`,
+  ];
 }
 
 /** The statements that make {@link ACCOUNTS} on a newly initialised server; one per line, as `init_file` wants them. */
@@ -54,3 +76,5 @@ export function accountStatements(): readonly string[] {
     `GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN ON *.* TO '${recovery.user}'@'%';`,
   ];
 }
+
+const DEFAULT_PLUGINS = { mysql: 'caching_sha2_password', mariadb: 'mysql_native_password' } as const;

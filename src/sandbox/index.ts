@@ -29,6 +29,7 @@ import { reservePorts } from './ports.ts';
 import { MYSQL_REPLICATION, Replication, type ReplicationOptions } from './replication.ts';
 import { type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
 import { Server } from './server.ts';
+import { mariadbSoftware, mysqlSoftware, type Software } from './software.ts';
 import { createRunDirectory, type RunDirectory } from './watchdog.ts';
 
 export { ACCOUNTS, type Account, createAccount, type NewAccount } from './accounts.ts';
@@ -89,19 +90,29 @@ export class Sandbox {
 
   /** One server that replicates with nobody; returns when it answers. */
   async startServer(options: StartServerOptions = {}): Promise<Server> {
-    this.#startedServers += 1;
-    const serverId = this.#startedServers;
-    const context = { mysql: await this.part('mysql'), run: this.#run, log: this.#log };
-    const server = await Server.create(context, { name: `server-${serverId}`, serverId, ...options });
+    const server = await this.#createServer(mysqlSoftware(await this.part('mysql')), options);
     await server.start();
     return server;
+  }
+
+  /** One MariaDB server; returns when it answers. */
+  async startMariadb(options: StartServerOptions = {}): Promise<Server> {
+    const server = await this.createMariadb(options);
+    await server.start();
+    return server;
+  }
+
+  /** As `startMariadb`, not running yet: for what must know all ports before the first start, as Galera does. */
+  async createMariadb(options: StartServerOptions = {}): Promise<Server> {
+    return this.#createServer(mariadbSoftware(await this.part('mariadb')), options);
   }
 
   /** Returns when all members are ONLINE. */
   async startGroup(options: GroupOptions = {}): Promise<Group> {
     this.#startedGroups += 1;
     const prefix = `group-${this.#startedGroups}-member-`;
-    const context = { mysql: await this.part('mysql'), run: this.#run, log: this.#log };
+    const software = mysqlSoftware(await this.part('mysql'));
+    const context = { software, run: this.#run, log: this.#log };
     return Group.form(context, options, prefix);
   }
 
@@ -155,6 +166,13 @@ export class Sandbox {
   close(): Promise<void> {
     this.#isClosing = true;
     return this.#run.close();
+  }
+
+  #createServer(software: Software, options: StartServerOptions): Promise<Server> {
+    this.#startedServers += 1;
+    const serverId = this.#startedServers;
+    const context = { software, run: this.#run, log: this.#log };
+    return Server.create(context, { name: `server-${serverId}`, serverId, ...options });
   }
 
   async #peerContext(): Promise<PeerContext> {

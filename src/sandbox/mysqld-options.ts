@@ -1,30 +1,11 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import type { Part } from './parts.ts';
-
 /** System variables by name, as in my.cnf. */
 export type Variables = Readonly<Record<string, string | number>>;
-
-/** Where an unpacked mysqld finds its own files. An installed one (`FAIRLEAD_MYSQLD`) knows that by itself. */
-export function fileVariables(mysql: Part): Variables {
-  const base = join(mysql.root, 'usr');
-  const share = join(base, 'share', 'mysql');
-  const runsAsRoot: Variables = process.getuid?.() === 0 ? { user: 'root' } : {};
-  if (!existsSync(join(share, 'charsets'))) return runsAsRoot;
-  return {
-    ...runsAsRoot,
-    basedir: base,
-    'lc-messages-dir': share,
-    'character-sets-dir': join(share, 'charsets'),
-    'plugin-dir': join(base, 'lib', 'mysql', 'plugin'),
-  };
-}
 
 /**
  * A server that is quick to start, small, and safe to lose: its data does not outlive the sandbox, so nothing is
  * synced. Replication and Group Replication see no difference.
  */
-export const SMALL_SERVER_VARIABLES: Variables = {
+export const SMALL_MYSQL: Variables = {
   innodb_buffer_pool_size: '64M',
   'loose-innodb_redo_log_capacity': '32M',
   innodb_log_buffer_size: '4M',
@@ -52,7 +33,30 @@ export const SMALL_SERVER_VARIABLES: Variables = {
   skip_name_resolve: 'ON',
 };
 
-/** The text of a my.cnf with one [mysqld] section. */
+/** The same for MariaDB, with its binary log and the plugins that accounts may name. */
+export const SMALL_MARIADB: Variables = {
+  innodb_buffer_pool_size: '64M',
+  innodb_log_file_size: '32M',
+  innodb_flush_log_at_trx_commit: 2,
+  innodb_doublewrite: 0,
+  innodb_use_native_aio: 0,
+  sync_binlog: 0,
+  log_bin: 'binlog',
+  log_slave_updates: 'ON',
+  binlog_format: 'ROW',
+  gtid_strict_mode: 'ON',
+  table_open_cache: 400,
+  table_definition_cache: 400,
+  key_buffer_size: '1M',
+  aria_pagecache_buffer_size: '8M',
+  max_connections: 300,
+  secure_file_priv: '',
+  local_infile: 'ON',
+  skip_name_resolve: 'ON',
+  plugin_load_add: 'auth_ed25519;auth_parsec;auth_mysql_sha2',
+};
+
+/** The text of a my.cnf with one [mysqld] section, which MariaDB reads too. */
 export function renderOptionFile(variables: Variables): string {
   const lines = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
   return `[mysqld]\n${lines.join('\n')}\n`;

@@ -4,24 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { unpackPackages } from './apt.ts';
 import { cacheDirectory, underLock } from './cache.ts';
 import { readInterpreter, writeInterpreter } from './elf.ts';
+import { PERL, PHP, PYTHON } from './languages.ts';
 import { type Availability, messageOf, type SandboxLog, UnavailableError } from './outcome.ts';
+import { libraryDirectory, type PartDefinition } from './part-definition.ts';
 import { type Command, inheritedEnvironment, runCommand } from './run-command.ts';
-
-type PartDefinition = {
-  readonly packages: readonly string[];
-  readonly release: string;
-  /** Folders with programs beside usr/bin and usr/sbin, relative to the part's folder. */
-  readonly programDirectories?: readonly string[];
-  /** Folders with libraries beside the multi-architecture one, relative to the part's folder. */
-  readonly libraryDirectories?: readonly string[];
-  /** Extra environment, made from the part's folder. */
-  readonly environment?: (root: string) => Readonly<Record<string, string>>;
-};
 
 export const PART_DEFINITIONS = {
   mysql: { packages: ['mysql-server-core', 'mysql-client-core'], release: 'sid' },
@@ -30,6 +21,33 @@ export const PART_DEFINITIONS = {
     release: 'sid',
     libraryDirectories: [join('usr', 'lib', 'mysql-router')],
   },
+  // The programs that wsrep's shell scripts run are part of it: they share the libraries the scripts are started with.
+  mariadb: {
+    packages: [
+      ...[
+        'mariadb-server',
+        'mariadb-client',
+        'mariadb-backup',
+        'galera-4',
+        'rsync',
+        'socat',
+        'lsof',
+        'iproute2',
+      ],
+      ...['bash', 'dash', 'coreutils', 'debianutils', 'findutils', 'grep', 'gzip', 'hostname', 'libc-bin'],
+      ...['mawk', 'openssl', 'procps', 'sed', 'tar'],
+    ],
+    release: 'sid',
+    runsOwnScripts: true,
+    finish: finishMariadb,
+    environment: (root) => ({
+      PATH: `${join(root, 'usr', 'sbin')}:${join(root, 'usr', 'bin')}`,
+      MARIADB_PLUGIN_DIR: join(libraryDirectory(root), 'libmariadb3', 'plugin'),
+    }),
+  },
+  perl: PERL,
+  php: PHP,
+  python: PYTHON,
   haproxy: { packages: ['haproxy'], release: 'sid' },
   /** `ip` and `nft`, for the test network of namespaces. */
   network: { packages: ['iproute2', 'nftables'], release: 'sid' },
@@ -93,7 +111,8 @@ async function cachedPart(name: PartName, log: SandboxLog): Promise<Part> {
   const root = join(cache, 'parts', name);
   const definition: PartDefinition = PART_DEFINITIONS[name];
   // The folder's own path is in the programs' headers: a cache that was moved is unpacked anew.
-  const wanted = JSON.stringify({ packages: definition.packages, release: definition.release, root });
+  const { packages, release, revision } = definition;
+  const wanted = JSON.stringify({ packages, release, root, revision });
   if (!(await isUnpacked(root, wanted))) {
     await underLock(join(cache, 'parts.lock'), async () => {
       if (await isUnpacked(root, wanted)) return;
@@ -132,6 +151,7 @@ async function unpackPart(
       log,
     });
     await useOwnLoader(staging, root, definition);
+    await definition.finish?.(staging, root);
     await writeFile(join(staging, WANTED_FILE), wanted);
     await writeFile(
       join(staging, VERSION_FILE),
@@ -152,10 +172,35 @@ async function useOwnLoader(staging: string, root: string, definition: PartDefin
     for (const entry of await readdir(directory, { withFileTypes: true })) {
       const path = join(directory, entry.name);
       const interpreter = entry.isFile() ? await readInterpreter(path) : undefined;
-      // Debian's /lib64 is a link to /usr/lib64 that packages no longer contain.
-      if (interpreter !== undefined) await writeInterpreter(path, join(root, 'usr', interpreter));
+      if (interpreter !== undefined) {
+        // Debian's /lib64 is a link to /usr/lib64 that packages no longer contain. A program with two names (hard
+        // links) is met twice.
+        if (!interpreter.startsWith(root)) await writeInterpreter(path, join(root, 'usr', interpreter));
+      } else if (entry.isFile() && definition.runsOwnScripts === true) {
+        await useOwnShell(path, staging, root);
+      }
     }
   }
+}
+
+/** Points a script's first line at the part's own interpreter, if the part has it. */
+async function useOwnShell(path: string, staging: string, root: string): Promise<void> {
+  const text = await readFile(path, 'latin1');
+  const program = /^#! *(?:\/usr)?\/bin\/(\w+)/.exec(text);
+  if (program === null || !existsSync(join(staging, 'usr', 'bin', program[1] ?? ''))) return;
+  const line = `#!${join(root, 'usr', 'bin', program[1] ?? '')}`;
+  await writeFile(path, line + text.slice(program[0].length), 'latin1');
+}
+
+async function finishMariadb(staging: string): Promise<void> {
+  await symlink('mawk', join(staging, 'usr', 'bin', 'awk'));
+  // Galera's state transfer: an rsync daemon of root writes as nobody, who may not enter a sandbox's folder.
+  const script = join(staging, 'usr', 'bin', 'wsrep_sst_rsync');
+  const text = await readFile(script, 'utf8');
+  await writeFile(script, text.replace(/^use chroot = no$/m, '$&\nuid = $$(id -u)\ngid = $$(id -g)'));
+  // And mariabackup's sleeps for ten seconds before it begins.
+  const backup = join(staging, 'usr', 'bin', 'wsrep_sst_mariabackup');
+  await writeFile(backup, (await readFile(backup, 'utf8')).replace(/^ *sleep 10$/m, '        sleep 1'));
 }
 
 async function isUnpacked(root: string, wanted: string): Promise<boolean> {
@@ -177,12 +222,6 @@ function findProgram(root: string, definition: PartDefinition, program: string):
 
 function programDirectories(definition: PartDefinition): readonly string[] {
   return [join('usr', 'bin'), join('usr', 'sbin'), ...(definition.programDirectories ?? [])];
-}
-
-/** The multi-architecture folder, e.g. usr/lib/x86_64-linux-gnu. */
-function libraryDirectory(root: string): string {
-  const machine = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
-  return join(root, 'usr', 'lib', `${machine}-linux-gnu`);
 }
 
 function libraryPath(root: string, definition: PartDefinition): string {

@@ -9,11 +9,11 @@ import {
 } from 'mysql2/promise';
 import { ACCOUNTS } from './accounts.ts';
 import { type ManagedProcess, readLogTail, startProcess } from './managed-process.ts';
-import { fileVariables, renderOptionFile, SMALL_SERVER_VARIABLES, type Variables } from './mysqld-options.ts';
+import { renderOptionFile, type Variables } from './mysqld-options.ts';
 import { SandboxError, type SandboxLog } from './outcome.ts';
-import type { Part } from './parts.ts';
 import { reservePorts } from './ports.ts';
 import type { Command } from './run-command.ts';
+import type { Software } from './software.ts';
 import { copyTemplate } from './template.ts';
 import { waitFor } from './wait.ts';
 import type { RunDirectory } from './watchdog.ts';
@@ -21,7 +21,7 @@ import type { RunDirectory } from './watchdog.ts';
 export type Row = Readonly<Record<string, unknown>>;
 
 export type ServerContext = {
-  readonly mysql: Part;
+  readonly software: Software;
   readonly run: RunDirectory;
   readonly log: SandboxLog;
 };
@@ -45,20 +45,23 @@ export type ServerOptions = {
   readonly place?: ServerPlace;
 };
 
-/** One mysqld with a data directory of its own. It is not running until `start`. */
+/** One mysqld or mariadbd with a data directory of its own. It is not running until `start`. */
 export class Server {
   readonly name: string;
-  /** `server_uuid`. */
+  /** `server_uuid`; MariaDB has none. */
   readonly uuid: string = randomUUID();
   readonly host: string;
   readonly port: number;
+  /** Of X protocol; free for other use with MariaDB. */
   readonly xPort: number;
+  /** Where administrators get in when all connections are taken: `admin_port`, MariaDB's `extra_port`. */
   readonly adminPort: number;
   readonly directory: string;
   readonly #context: ServerContext;
   readonly #options: ServerOptions;
   #groupPort: number;
   #process: ManagedProcess | undefined;
+  #startArguments: readonly string[] = [];
   #isFrozen = false;
   #isEndingOnPurpose = false;
 
@@ -80,13 +83,19 @@ export class Server {
     const ports = options.place === undefined ? await reservePorts(4, context.run.path) : CUSTOMARY_PORTS;
     const server = new Server(context, options, ports);
     await mkdir(server.directory, { recursive: true });
-    await copyTemplate(context.mysql, server.dataDirectory, context.run.mark, context.log);
-    await writeFile(join(server.dataDirectory, 'auto.cnf'), `[auto]\nserver-uuid=${server.uuid}\n`);
+    await copyTemplate(context.software, server.dataDirectory, context.run.mark, context.log);
+    if (context.software.kind === 'mysql') {
+      await writeFile(join(server.dataDirectory, 'auto.cnf'), `[auto]\nserver-uuid=${server.uuid}\n`);
+    }
     await server.configure({});
     return server;
   }
 
-  /** For `group_replication_local_address`. */
+  get kind(): Software['kind'] {
+    return this.#context.software.kind;
+  }
+
+  /** For `group_replication_local_address`, or Galera's `gmcast.listen_addr`. */
   get groupPort(): number {
     return this.#groupPort;
   }
@@ -125,8 +134,7 @@ export class Server {
   /** Sets the variables of the next start: the small server's, the server's own, then `variables`. */
   async configure(variables: Variables): Promise<void> {
     const all: Variables = {
-      ...fileVariables(this.#context.mysql),
-      ...SMALL_SERVER_VARIABLES,
+      ...this.#context.software.variables,
       datadir: this.dataDirectory,
       socket: this.socketPath,
       pid_file: join(this.directory, 'pid'),
@@ -136,11 +144,7 @@ export class Server {
       port: this.port,
       report_host: this.host,
       report_port: this.port,
-      admin_address: this.host,
-      admin_port: this.adminPort,
-      mysqlx_bind_address: this.host,
-      mysqlx_port: this.xPort,
-      mysqlx_socket: join(this.directory, 'xsock'),
+      ...this.#context.software.addressVariables(this),
       ...this.#options.variables,
       ...variables,
     };
@@ -157,9 +161,10 @@ export class Server {
     this.#groupPort = port;
   }
 
-  /** Returns when the server answers queries. */
-  async start(): Promise<void> {
+  /** Returns when the server answers queries. `args` are for this start alone, e.g. `--wsrep-new-cluster`. */
+  async start(args: readonly string[] = []): Promise<void> {
     if (this.isRunning) throw new SandboxError(`${this.name} is running already`);
+    this.#startArguments = args;
     await this.#spawn();
     await this.waitUntilAnswering(START_TIMEOUT_MS);
   }
@@ -239,7 +244,8 @@ export class Server {
   async #spawn(): Promise<void> {
     this.#isEndingOnPurpose = false;
     this.#isFrozen = false;
-    const bare = this.#context.mysql.command('mysqld', [`--defaults-file=${this.#optionFile}`]);
+    const { part, program } = this.#context.software;
+    const bare = part.command(program, [`--defaults-file=${this.#optionFile}`, ...this.#startArguments]);
     const command = this.#options.place?.within(bare) ?? bare;
     this.#process = await startProcess({
       // With a supervisor's process id in its environment, mysqld may ask for a restart by its exit code:
@@ -256,6 +262,7 @@ export class Server {
     if (this.#isEndingOnPurpose) return;
     this.#context.log(`${this.name} (${this.address}) ended: ${reason}`);
     if (reason !== RESTART_REQUESTED) return;
+    this.#startArguments = [];
     this.#spawn().catch((error: unknown) => {
       this.#context.log(`${this.name} could not be started again: ${String(error)}`);
     });
