@@ -4,7 +4,16 @@
  */
 import { findPart, type PartName } from '../../src/sandbox/index.ts';
 
-const PARTS = ['mysql', 'mysql-router', 'haproxy', 'sysbench'] as const satisfies readonly PartName[];
+const PARTS = [
+  'mysql',
+  'mysql-router',
+  'haproxy',
+  'sysbench',
+  'mariadb',
+  'php',
+  'python',
+  'perl',
+] as const satisfies readonly PartName[];
 
 for (const name of PARTS) {
   const part = await findPart(name, (message) => console.log(`${name}: ${message}`));
