@@ -51,6 +51,13 @@ export const PART_DEFINITIONS = {
   haproxy: { packages: ['haproxy'], release: 'sid' },
   /** `ip` and `nft`, for the test network of namespaces. */
   network: { packages: ['iproute2', 'nftables'], release: 'sid' },
+  kubectl: { packages: ['kubernetes-client'], release: 'sid' },
+  prometheus: { packages: ['prometheus'], release: 'sid' },
+  /** Go with the libraries Helm makes its templates of. */
+  'go-templates': {
+    packages: ['golang-go', 'golang-github-masterminds-sprig-dev', 'golang-k8s-sigs-yaml-dev'],
+    release: 'sid',
+  },
   sysbench: {
     packages: ['sysbench'],
     release: 'sid',
