@@ -4,6 +4,10 @@
 import { decideAsync } from './async-decision.ts';
 import { decideGroup } from './group-decision.ts';
 import { clusterIdentity } from './group-identity.ts';
+import { decideClusters } from './metadata/cluster-decision.ts';
+import { effectiveOptions, NO_OPTIONS } from './metadata/facts.ts';
+import { chooseMetadata, type Picture } from './metadata/picture.ts';
+import { decideReplicaSet } from './metadata/replicaset-decision.ts';
 import { type Decision, type DecisionInput, isHeard, standingAnswer } from './observations.ts';
 import { createRoster } from './roster.ts';
 import { decideStatic } from './static-decision.ts';
@@ -12,6 +16,29 @@ import { unreachable } from './unreachable.ts';
 
 export function decide(input: DecisionInput): Decision {
   if (input.settings.topology === 'static') return decideStatic(input);
+  const picture = chooseMetadata(input);
+  switch (picture.kind) {
+    case 'facts':
+      return withReachAlarm(
+        input,
+        picture.facts.kind === 'replicaset'
+          ? decideReplicaSet(input, picture)
+          : decideClusters(input, picture),
+      );
+    case 'waiting':
+      // Roles that are known already are not given up for it.
+      return input.previous.primary === null && !input.previous.hasQuorum
+        ? decideNothing(input, [])
+        : decideByRoles(input);
+    case 'none':
+      return withMetadataState(input, picture, decideByRoles(input));
+    default:
+      return unreachable(picture);
+  }
+}
+
+/** Without metadata: by what members say of themselves and of each other. */
+function decideByRoles(input: DecisionInput): Decision {
   const identity = clusterIdentity(input);
   switch (identity.kind) {
     case 'group':
@@ -68,4 +95,38 @@ function withReachAlarm(input: DecisionInput, decision: Decision): Decision {
   if (isAnyAnswering || observations.length === 0 || !observations.every(isHeard)) return decision;
   const { topology } = decision;
   return { ...decision, topology: { ...topology, alarms: [...topology.alarms, 'no member answers'] } };
+}
+
+/** Tells why the metadata does not count, where somebody wants it to. */
+function withMetadataState(
+  input: DecisionInput,
+  { state, detail }: Extract<Picture, { readonly kind: 'none' }>,
+  decision: Decision,
+): Decision {
+  const { topology: kind, metadata } = input.settings;
+  const isWanted = kind === 'innodb-cluster' || kind === 'replicaset';
+  if (detail === '' || (!isWanted && state === 'none')) return decision;
+  const { topology } = decision;
+  const how = topology.groupName === null ? 'who is writable' : 'Group Replication';
+  return {
+    ...decision,
+    topology: {
+      ...topology,
+      alarms: isWanted
+        ? [...topology.alarms, `the metadata does not count (${detail}): roles are known by ${how} alone`]
+        : topology.alarms,
+      cluster: {
+        kind: 'unknown',
+        state,
+        detail,
+        id: '',
+        name: '',
+        schemaVersion: '',
+        viewId: null,
+        clusters: [],
+        options: effectiveOptions(metadata, NO_OPTIONS),
+        unknownOptions: [],
+      },
+    },
+  };
 }

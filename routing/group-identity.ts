@@ -17,7 +17,9 @@ export type ClusterIdentity =
 
 export function clusterIdentity(input: DecisionInput): ClusterIdentity {
   const { settings, previous } = input;
-  if (settings.topology === 'async' || settings.topology === 'static') return { kind: 'plain' };
+  if (settings.topology === 'async' || settings.topology === 'static' || settings.topology === 'replicaset') {
+    return { kind: 'plain' };
+  }
   if (previous.groupName !== null) return { kind: 'group', groupName: previous.groupName };
   const seeds = settings.seeds.map((seed) => input.observations.find(({ address }) => address === seed));
   const votes = countVotes(seeds, settings.topology === 'auto');

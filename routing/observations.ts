@@ -2,6 +2,8 @@
  * What the control plane has seen of the members, and what a decision made of it is: the input and the output of
  * decision.ts. Times are milliseconds of one monotonic clock, given by the caller.
  */
+import type { MetadataReading, MetadataSettings } from './metadata/facts.ts';
+import type { HighestView } from './metadata/picture.ts';
 import type { DialAddress, MemberRole, MemberState, Topology } from './topology.ts';
 
 /** One row of performance_schema.replication_group_members, channel group_replication_applier. */
@@ -114,10 +116,18 @@ export type Observation = {
   readonly answer: MemberAnswer | null;
   /** What went wrong since that answer; null while nothing has. */
   readonly failure: Failure | null;
+  /** Its copy of the metadata; null before it was read, undefined where metadata is not read. */
+  readonly metadata?: MetadataReading | null;
 };
 
 /** How roles are found out. The kinds of design and configuration that are not here map to one of these. */
-export type DecisionTopology = 'auto' | 'group-replication' | 'async' | 'static';
+export type DecisionTopology =
+  | 'auto'
+  | 'group-replication'
+  | 'innodb-cluster'
+  | 'replicaset'
+  | 'async'
+  | 'static';
 
 export type DecisionSettings = {
   readonly topology: DecisionTopology;
@@ -133,6 +143,8 @@ export type DecisionSettings = {
    */
   readonly confirmationTtlMs: number;
   readonly closeRoOnPromotion: boolean;
+  /** What the operator says about things that metadata may say too; undefined for nothing. */
+  readonly metadata?: MetadataSettings;
 };
 
 /** What a decision has to know of the one before it, beyond the topology. */
@@ -146,6 +158,10 @@ export type DecisionMemory = {
    * negative infinity for one that was writable when it was first heard.
    */
   readonly writableSinceMs: ReadonlyMap<string, number | null>;
+  /** Of a ClusterSet or ReplicaSet. */
+  readonly highestView?: HighestView | null;
+  /** Of the groups of a ClusterSet, by name. */
+  readonly groups?: Readonly<Record<string, DecisionMemory>>;
 };
 
 export const EMPTY_MEMORY: DecisionMemory = {
@@ -160,6 +176,8 @@ export type DecisionInput = {
   readonly memory: DecisionMemory;
   readonly nowMs: number;
   readonly settings: DecisionSettings;
+  /** Where members are dialled, by `server_uuid`, where somebody knows better than the group's own rows. */
+  readonly endpoints?: ReadonlyMap<string, string>;
 };
 
 export type Decision = {

@@ -42,7 +42,7 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
   const alarms: string[] = [];
   const seen = new Set<string>();
   for (const address of input.settings.seeds) {
-    const id = seedIdentity(byAddress.get(address), rows, input.previous.members, address);
+    const id = seedIdentity(input, byAddress.get(address), rows, address);
     // One server under two names is one member.
     if (id !== '' && seen.has(id)) continue;
     seen.add(id);
@@ -54,7 +54,7 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
   const isKnown = (id: string) => input.previous.members.some((member) => member.id === id);
   const known =
     rows
-      ?.map((row) => placeOf(row, input.previous.members, byAddress, input.nowMs))
+      ?.map((row) => placeOf(input, row, byAddress))
       .filter(({ id }) => areSeedsHeard || isKnown(id)) ?? input.previous.members;
   for (const { id, address } of known) {
     if (id === '' || address === '' || seen.has(id)) continue;
@@ -71,40 +71,46 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
   return { entries: [...entries, ...discovered], alarms };
 }
 
-function rowIdentity(row: ViewRow): { readonly id: string; readonly address: string } {
-  return { id: row.id, address: row.host === '' ? '' : addressOf(row.host, row.port) };
+/** Where a member is dialled: what somebody knows of it, else what the group reports. */
+function rowIdentity(
+  row: ViewRow,
+  endpoints: DecisionInput['endpoints'],
+): { readonly id: string; readonly address: string } {
+  const endpoint = endpoints?.get(row.id);
+  return { id: row.id, address: endpoint ?? (row.host === '' ? '' : addressOf(row.host, row.port)) };
 }
 
 /**
- * Where a member of the group is met: where it answers already, though discovery may name that address no longer; else
- * where the group says, which may be a name that only the members can resolve.
+ * Where a member of the group is met: where the metadata says; else where it answers already, though discovery may name
+ * that address no longer; else where the group says, which may be a name that only the members can resolve.
  */
 function placeOf(
+  { previous, nowMs, endpoints }: DecisionInput,
   row: ViewRow,
-  before: readonly Member[],
   observations: ReadonlyMap<string, Observation>,
-  nowMs: number,
 ): { readonly id: string; readonly address: string } {
-  const address = before.find(({ id }) => id === row.id)?.address ?? '';
+  const address = previous.members.find(({ id }) => id === row.id)?.address ?? '';
   const answer = observations.get(address)?.answer;
   const answeredThere = answer?.serverUuid === row.id && nowMs - answer.answeredAtMs < FORMER_PLACE_MS;
-  return answeredThere ? { id: row.id, address } : rowIdentity(row);
+  return answeredThere && endpoints?.has(row.id) !== true
+    ? { id: row.id, address }
+    : rowIdentity(row, endpoints);
 }
 
 /** Who is behind a seed: whoever answered there last, else whom the group or an earlier topology saw there. */
 function seedIdentity(
+  input: DecisionInput,
   observation: Observation | undefined,
   rows: readonly ViewRow[] | null,
-  before: readonly Member[],
   address: string,
 ): string {
   const answered = observation?.answer?.serverUuid ?? '';
   if (answered !== '' && (observation?.failure === null || rows?.some((row) => row.id === answered))) {
     return answered;
   }
-  const row = rows?.find((candidate) => rowIdentity(candidate).address === address);
+  const row = rows?.find((candidate) => rowIdentity(candidate, input.endpoints).address === address);
   if (row !== undefined) return row.id;
-  return answered || (before.find((member) => member.address === address)?.id ?? '');
+  return answered || (input.previous.members.find((member) => member.address === address)?.id ?? '');
 }
 
 /** So long a member that has gone silent is looked for where it was met last. */

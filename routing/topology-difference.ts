@@ -4,7 +4,7 @@
  * A member is the same member when its identity is: the same `server_uuid`, or the same address while one of the two
  * mentions has no identity yet. Another identity at the same address is a member that left and one that joined.
  */
-import type { Member, Topology } from './topology.ts';
+import type { ClusterFacts, Member, Topology } from './topology.ts';
 
 export type MemberField = keyof Member;
 
@@ -26,6 +26,11 @@ export type TopologyDifference = {
   readonly quorum: 'gained' | 'lost' | null;
   readonly groupName: { readonly before: string | null; readonly after: string | null } | null;
   readonly mode: { readonly before: Topology['mode']; readonly after: Topology['mode'] } | null;
+  /** What the metadata says of the whole, before and after. */
+  readonly cluster: {
+    readonly before: ClusterFacts | undefined;
+    readonly after: ClusterFacts | undefined;
+  } | null;
   readonly alarmsRaised: readonly string[];
   readonly alarmsCleared: readonly string[];
   readonly members: readonly MemberChange[];
@@ -38,6 +43,9 @@ export function topologyDifference(before: Topology, after: Topology): TopologyD
   const primary = changed(before.primary, after.primary);
   const groupName = changed(before.groupName, after.groupName);
   const mode = changed(before.mode, after.mode);
+  const cluster = isSameData(before.cluster, after.cluster)
+    ? null
+    : { before: before.cluster, after: after.cluster };
   const quorum = before.hasQuorum === after.hasQuorum ? null : after.hasQuorum ? 'gained' : 'lost';
   const isChanged =
     members.length > 0 ||
@@ -47,8 +55,9 @@ export function topologyDifference(before: Topology, after: Topology): TopologyD
     groupName !== null ||
     mode !== null ||
     quorum !== null ||
+    cluster !== null ||
     isReordered(before.members, after.members);
-  return { isChanged, primary, quorum, groupName, mode, alarmsRaised, alarmsCleared, members };
+  return { isChanged, primary, quorum, groupName, mode, cluster, alarmsRaised, alarmsCleared, members };
 }
 
 /** The member of `members` that `wanted` is, by the rule above. */
@@ -83,12 +92,18 @@ function memberChanges(before: readonly Member[], after: readonly Member[]): rea
 }
 
 function isSame(before: Member, after: Member, field: MemberField): boolean {
+  if (field === 'metadata') return isSameData(before.metadata, after.metadata);
   if (field !== 'dial') return before[field] === after[field];
   return before.dial?.host === after.dial?.host && before.dial?.port === after.dial?.port;
 }
 
 function isReordered(before: readonly Member[], after: readonly Member[]): boolean {
   return before.some((member, index) => after[index]?.address !== member.address);
+}
+
+/** Both are made the same way each time, so that their keys have the same order. */
+function isSameData(before: unknown, after: unknown): boolean {
+  return before === after || JSON.stringify(before) === JSON.stringify(after);
 }
 
 function changed<T>(before: T, after: T): { readonly before: T; readonly after: T } | null {
@@ -108,4 +123,5 @@ const MEMBER_FIELDS = [
   'version',
   'reason',
   'slot',
+  'metadata',
 ] as const satisfies readonly MemberField[];

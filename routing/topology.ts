@@ -3,6 +3,7 @@
  *
  * The control plane decides a new Topology from what the members say; data threads swap one pointer to it.
  */
+import type { EffectiveOptions, MetadataCluster, MetadataState, Tags } from './metadata/facts.ts';
 
 /** `member_role` of performance_schema.replication_group_members; UNKNOWN while nobody has said. */
 export type MemberRole = 'PRIMARY' | 'SECONDARY' | 'UNKNOWN';
@@ -20,6 +21,24 @@ export type SessionFate = 'keep' | 'drain' | 'cut';
 
 /** Where a member is dialled: always an IP address, resolved by the control plane. */
 export type DialAddress = { readonly host: string; readonly port: number };
+
+/** What the metadata says of a member, and what follows from it. */
+export type MemberMetadata = {
+  /** The name AdminAPI shows; empty for a member that the metadata does not list. */
+  readonly label: string;
+  readonly kind: 'member' | 'read-replica' | 'unlisted';
+  /** `cluster_id`; empty where it is not known. */
+  readonly clusterId: string;
+  readonly clusterName: string;
+  /** The cluster's place in its ClusterSet; PRIMARY where there is none. Null once invalidated, or unknown. */
+  readonly clusterRole: 'PRIMARY' | 'REPLICA' | null;
+  /** "host:port" of the X protocol, or null. */
+  readonly xEndpoint: string | null;
+  /** What the administrator attached. */
+  readonly tags: Tags;
+  /** By the tag `_hidden`: no new session goes there. */
+  readonly isHidden: boolean;
+};
 
 /** A destination as the cluster reports it, with what the router concluded for it. */
 export type Member = {
@@ -44,9 +63,34 @@ export type Member = {
   readonly reason: string;
   /** Index of the member's block of counters, 0 to MAX_MEMBER_SLOTS - 1, or -1 when all blocks are taken. */
   readonly slot: number;
+  /** Only where roles or rules come from InnoDB metadata. */
+  readonly metadata?: MemberMetadata;
 };
 
 export type TopologyMode = 'single-primary' | 'multi-primary' | 'unknown';
+
+/** The InnoDB Cluster, ClusterSet or ReplicaSet, as its metadata describes it. */
+export type ClusterFacts = {
+  readonly kind: 'cluster' | 'clusterset' | 'replicaset' | 'unknown';
+  /** How reading the metadata went, and why it did not go well; the rest may be from before. */
+  readonly state: MetadataState;
+  readonly detail: string;
+  /** Of the ClusterSet, cluster or ReplicaSet; empty while unknown. */
+  readonly id: string;
+  readonly name: string;
+  /** "2.4.0"; empty while unknown. */
+  readonly schemaVersion: string;
+  /** Of a ClusterSet or ReplicaSet; rises with each change of roles. */
+  readonly viewId: number | null;
+  readonly clusters: readonly (MetadataCluster & {
+    /** True for the one cluster that sessions go to. */
+    readonly isTarget: boolean;
+  })[];
+  /** The router options in force. */
+  readonly options: EffectiveOptions;
+  /** Options in the metadata that are not understood. */
+  readonly unknownOptions: readonly string[];
+};
 
 export type Topology = {
   /** Rises by one with every published change; 0 is the empty topology before the first decision. */
@@ -62,6 +106,8 @@ export type Topology = {
   readonly members: readonly Member[];
   /** Conditions an operator must hear of, in words; empty when all is well. */
   readonly alarms: readonly string[];
+  /** Only where metadata is read. */
+  readonly cluster?: ClusterFacts;
 };
 
 /** What the router knows before it has asked anyone. */
