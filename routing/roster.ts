@@ -53,9 +53,8 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
   const areSeedsHeard = input.settings.seeds.every((seed) => isHeard(byAddress.get(seed)));
   const isKnown = (id: string) => input.previous.members.some((member) => member.id === id);
   const known =
-    rows
-      ?.map((row) => placeOf(input, row, byAddress))
-      .filter(({ id }) => areSeedsHeard || isKnown(id)) ?? input.previous.members;
+    rows?.map((row) => placeOf(input, row, byAddress)).filter(({ id }) => areSeedsHeard || isKnown(id)) ??
+    input.previous.members;
   for (const { id, address } of known) {
     if (id === '' || address === '' || seen.has(id)) continue;
     const holder = [...entries, ...discovered].find((entry) => entry.address === address);

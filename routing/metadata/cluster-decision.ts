@@ -6,7 +6,13 @@
  * member writable, it only takes away.
  */
 import { decideGroup } from '../group-decision.ts';
-import { type Decision, type DecisionInput, EMPTY_MEMORY, type Observation } from '../observations.ts';
+import {
+  type Decision,
+  type DecisionInput,
+  type DecisionMemory,
+  EMPTY_MEMORY,
+  type Observation,
+} from '../observations.ts';
 import type { ClusterFacts, Member, Topology } from '../topology.ts';
 import {
   type EffectiveOptions,
@@ -68,7 +74,9 @@ export function decideClusters(input: DecisionInput, picture: FactsPicture): Dec
     wanted: [...wanted],
     isInDoubt: expectsWrites ? (ofTarget?.isInDoubt ?? true) || !book.isViewCertain : !topology.hasQuorum,
     memory: {
-      ...(parts.length === 1 ? (ofTarget?.memory ?? EMPTY_MEMORY) : EMPTY_MEMORY),
+      ...input.memory,
+      incarnation: ofTarget?.memory.incarnation ?? null,
+      conflictSinceMs: ofTarget?.memory.conflictSinceMs ?? null,
       highestView: picture.highestView ?? input.memory.highestView ?? null,
       groups: Object.fromEntries(parts.map(({ cluster, decision }) => [cluster.groupName, decision.memory])),
     },
@@ -113,8 +121,7 @@ function partOf(
     ...input,
     observations,
     endpoints: endpointsOf(facts),
-    memory:
-      input.memory.groups?.[cluster.groupName] ?? (facts.clusters.length === 1 ? input.memory : EMPTY_MEMORY),
+    memory: groupMemory(input, facts, cluster),
     previous: {
       ...input.previous,
       groupName: cluster.groupName,
@@ -128,6 +135,14 @@ function partOf(
       quorumLoss: options.quorumLoss,
     },
   };
+}
+
+function groupMemory(input: DecisionInput, facts: MetadataFacts, cluster: MetadataCluster): DecisionMemory {
+  const own = input.memory.groups?.[cluster.groupName];
+  if (own !== undefined) return own;
+  // A group that was followed before its metadata was known.
+  const { incarnation, conflictSinceMs } = input.memory;
+  return facts.clusters.length === 1 ? { ...EMPTY_MEMORY, incarnation, conflictSinceMs } : EMPTY_MEMORY;
 }
 
 type Place = { readonly kind: 'member' | 'read-replica'; readonly clusterId: string | null };
