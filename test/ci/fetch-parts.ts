@@ -9,6 +9,7 @@ const PARTS = [
   'mysql-router',
   'haproxy',
   'sysbench',
+  'network',
   'mariadb',
   'php',
   'python',

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
 import { z } from 'zod';
-import { ACCOUNTS, type Sandbox, SandboxError, waitFor } from '../../src/sandbox/index.ts';
+import { ACCOUNTS, type Pod, type Sandbox, SandboxError, waitFor } from '../../src/sandbox/index.ts';
+import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
 import { type ParsedSample, parseExposition } from '../admin/exposition-parser.ts';
 
 export type RouterOptions = {
@@ -16,6 +17,8 @@ export type RouterOptions = {
   readonly flags?: readonly string[];
   /** Ports of the routes; default free ones. */
   readonly ports?: { readonly rw: number; readonly ro: number };
+  /** The host it runs on, with the customary ports; default loopback. */
+  readonly pod?: Pod;
 };
 
 const logLineSchema = z.looseObject({
@@ -53,6 +56,7 @@ export type TopologyAnswer = z.output<typeof topologySchema>;
 export type HttpAnswer = { readonly status: number; readonly body: string };
 
 export class RouterProcess {
+  readonly host: string;
   readonly ports: { readonly rw: number; readonly ro: number };
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
@@ -60,32 +64,47 @@ export class RouterProcess {
   readonly #log: LogLine[];
   readonly #admin: string;
 
-  private constructor(child: ChildProcess, exited: Promise<unknown>, output: string[], log: LogLine[]) {
+  private constructor(
+    host: string,
+    child: ChildProcess,
+    exited: Promise<unknown>,
+    output: string[],
+    log: LogLine[],
+  ) {
+    this.host = host;
     this.#child = child;
     this.#exited = exited;
     this.#output = output;
     this.#log = log;
     this.ports = { rw: portOf(log, 'rw'), ro: portOf(log, 'ro') };
-    this.#admin = `http://127.0.0.1:${this.events('admin_listening')[0]?.port}`;
+    this.#admin = `http://${host}:${this.events('admin_listening')[0]?.port}`;
   }
 
   /** Returns when it listens. It is killed at the end of `t`, and with the sandbox in any case. */
   static async start(t: Test, sandbox: Sandbox, options: RouterOptions): Promise<RouterProcess> {
-    const { rw, ro } = options.ports ?? { rw: 0, ro: 0 };
+    const { pod } = options;
+    const { rw, ro } = options.ports ?? (pod === undefined ? { rw: 0, ro: 0 } : { rw: 6446, ro: 6447 });
+    const host = pod?.host ?? '127.0.0.1';
     const { password = ACCOUNTS.router.password } = options;
     const flags = [
       `--cluster-seeds=${options.seeds.join(',')}`,
       `--cluster-user=${ACCOUNTS.router.user}`,
-      `--route=name=rw,listen=127.0.0.1:${rw},role=primary`,
-      `--route=name=ro,listen=127.0.0.1:${ro},role=secondary`,
-      '--admin-listen=127.0.0.1:0',
+      `--route=name=rw,listen=${host}:${rw},role=primary`,
+      `--route=name=ro,listen=${host}:${ro},role=secondary`,
+      `--admin-listen=${host}:0`,
       '--drain-delay=0',
       ...(options.flags ?? []),
     ];
-    const child = spawn(process.execPath, [MAIN, 'run', ...flags], {
+    const here = {
+      file: process.execPath,
+      args: [MAIN, 'run', ...flags],
+      env: inheritedEnvironment(),
+    };
+    const command = pod?.within(here) ?? here;
+    const child = spawn(command.file, command.args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
-        ...process.env,
+        ...command.env,
         ...(typeof password === 'string'
           ? { FAIRLEAD_CLUSTER_PASSWORD: password }
           : { FAIRLEAD_CLUSTER_PASSWORD_FILE: password.file }),
@@ -108,7 +127,7 @@ export class RouterProcess {
     }).catch((error: unknown) => {
       throw new Error(`the router did not start; it said:\n${output.join('\n')}`, { cause: error });
     });
-    return new RouterProcess(child, exited, output, log);
+    return new RouterProcess(host, child, exited, output, log);
   }
 
   get pid(): number {

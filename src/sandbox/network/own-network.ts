@@ -52,4 +52,5 @@ export async function missingNetwork(): Promise<string | false> {
   }
 }
 
-const OUTSIDE_NAME = 'FAIRLEAD_NETWORK_OUTSIDE';
+/** Without the program's prefix: the router refuses variables of that name it does not know. */
+const OUTSIDE_NAME = 'SANDBOX_OUTER_NETWORK';

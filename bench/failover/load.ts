@@ -1,0 +1,217 @@
+/** The load under which members are killed: clients as applications have them, and a record of all they did. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { type Connection, createConnection, createPool, type Pool } from 'mysql2/promise';
+import { ACCOUNTS } from '../../src/sandbox/index.ts';
+import type { Attempt, Outcome } from './record.ts';
+
+export type LoadAddress = {
+  readonly host: string;
+  /** Where writes go; its clients connect, write and keep sessions. */
+  readonly rw: number;
+  readonly ro: number;
+};
+
+export type LoadSize = {
+  /** Clients that keep a session, and as many that take one from a pool, on either port. Default 1. */
+  readonly clients?: number;
+  /** How often each of them works. Default 20. */
+  readonly everyMs?: number;
+  /** How often a new client comes to either port, whatever became of those before it. Default 50. */
+  readonly connectEveryMs?: number;
+};
+
+export const CREATE_WRITES = 'CREATE TABLE app.writes (id BIGINT PRIMARY KEY, member INT NOT NULL)';
+
+/** Who keeps a session connects anew at once when it breaks; the pool is mysql2's, with its defaults. */
+export class Load {
+  readonly attempts: Attempt[] = [];
+  readonly #address: LoadAddress;
+  readonly #everyMs: number;
+  readonly #loops: Promise<void>[] = [];
+  readonly #underWay = new Map<symbol, Waiting>();
+  readonly #connections = new Set<Connection>();
+  readonly #pools: Pool[] = [];
+  readonly #timers: NodeJS.Timeout[] = [];
+  /** No id is used twice: the outcome of a write that failed is not known. */
+  #nextId: number;
+  #isStopping = false;
+
+  private constructor(address: LoadAddress, size: LoadSize, firstId: number) {
+    const { clients = 1, everyMs = 20, connectEveryMs = 50 } = size;
+    this.#address = address;
+    this.#everyMs = everyMs;
+    this.#nextId = firstId;
+    for (const role of ['writer', 'reader'] as const) {
+      const pool = this.#createPool(role, clients);
+      for (let index = 1; index <= clients; index += 1) {
+        this.#loops.push(this.#keepSession(`kept ${role} ${index}`, role));
+        this.#loops.push(this.#usePool(`pooled ${role} ${index}`, role, pool));
+      }
+      let visitors = 0;
+      const timer = setInterval(() => {
+        visitors += 1;
+        this.#loops.push(this.#visit(`new ${role} ${visitors}`, role));
+      }, connectEveryMs);
+      this.#timers.push(timer);
+    }
+  }
+
+  /** @param firstId ids count up from it, a million for each load that runs at the same time */
+  static start(address: LoadAddress, firstId: number, size: LoadSize = {}): Load {
+    return new Load(address, size, firstId);
+  }
+
+  /** Begins no more work; what does not end within `patienceMs` is recorded as hung and torn off. */
+  async stop(patienceMs: number): Promise<readonly Attempt[]> {
+    this.#isStopping = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    const patience = new AbortController();
+    const all = Promise.all(this.#loops);
+    await Promise.race([all, pause(patienceMs, undefined, { signal: patience.signal }).catch(ignoreAbort)]);
+    patience.abort();
+    for (const { client, startedAtMs, id, during } of this.#underWay.values()) {
+      const outcome = { kind: 'hung', during } as const;
+      this.attempts.push({
+        client,
+        startedAtMs,
+        endedAtMs: performance.now(),
+        id,
+        connectMs: undefined,
+        outcome,
+      });
+    }
+    this.#underWay.clear();
+    for (const connection of this.#connections) connection.destroy();
+    await Promise.all(this.#pools.map((pool) => Promise.race([pool.end().catch(tellNobody), pause(1000)])));
+    return this.attempts;
+  }
+
+  async #keepSession(client: string, role: Role): Promise<void> {
+    let connection: Connection | null = null;
+    while (!this.#isStopping) {
+      const nextAtMs = performance.now() + this.#everyMs;
+      const session: Connection | null = connection;
+      const isServed = await this.#attempt(client, role, async (waiting) => {
+        const used = session ?? (await this.#connect(role));
+        waiting.during = 'work';
+        connection = used;
+        await this.#work(used, waiting.id);
+      });
+      if (!isServed) {
+        this.#forget(connection);
+        connection = null;
+      }
+      // A client that is refused tries again when it has to write again, as one that is served does.
+      await pause(Math.max(0, nextAtMs - performance.now()));
+    }
+    this.#forget(connection);
+  }
+
+  async #usePool(client: string, role: Role, pool: Pool): Promise<void> {
+    while (!this.#isStopping) {
+      const nextAtMs = performance.now() + this.#everyMs;
+      await this.#attempt(client, role, async (waiting) => {
+        const connection = await pool.getConnection();
+        waiting.during = 'work';
+        try {
+          await this.#work(connection, waiting.id);
+          connection.release();
+        } catch (error) {
+          connection.destroy();
+          throw error;
+        }
+      });
+      await pause(Math.max(0, nextAtMs - performance.now()));
+    }
+  }
+
+  async #visit(client: string, role: Role): Promise<void> {
+    await this.#attempt(client, role, async (waiting) => {
+      const connection = await this.#connect(role);
+      waiting.connectMs = performance.now() - waiting.startedAtMs;
+      waiting.during = 'work';
+      try {
+        await this.#work(connection, waiting.id);
+      } finally {
+        this.#forget(connection);
+      }
+    });
+  }
+
+  /** One piece of work; its outcome is recorded. @returns whether it was served */
+  async #attempt(client: string, role: Role, work: (waiting: Waiting) => Promise<void>): Promise<boolean> {
+    const key = Symbol(client);
+    const id = role === 'writer' ? this.#nextId : undefined;
+    if (id !== undefined) this.#nextId += 1;
+    const startedAtMs = performance.now();
+    const waiting: Waiting = { client, startedAtMs, id, connectMs: undefined, during: 'connect' };
+    this.#underWay.set(key, waiting);
+    const outcome = await work(waiting).then(
+      () => ({ kind: 'served' }) as const,
+      (error: unknown): Outcome => ({ kind: 'failed', error: errorName(error), during: waiting.during }),
+    );
+    // Otherwise it was given up, and is recorded already.
+    if (this.#underWay.delete(key)) {
+      const { connectMs } = waiting;
+      this.attempts.push({ client, startedAtMs, endedAtMs: performance.now(), id, connectMs, outcome });
+    }
+    return outcome.kind === 'served';
+  }
+
+  async #work(connection: Connection, id: number | undefined): Promise<void> {
+    if (id === undefined) await connection.query('SELECT COUNT(*) FROM app.writes WHERE id = 1');
+    else await connection.query('INSERT INTO app.writes VALUES (?, @@server_id)', [id]);
+  }
+
+  async #connect(role: Role): Promise<Connection> {
+    const connection = await createConnection(this.#login(role));
+    this.#connections.add(connection);
+    // The next piece of work finds out.
+    connection.on('error', tellNobody);
+    return connection;
+  }
+
+  #forget(connection: Connection | null): void {
+    if (connection === null) return;
+    this.#connections.delete(connection);
+    connection.destroy();
+  }
+
+  #createPool(role: Role, clients: number): Pool {
+    const pool = createPool({ ...this.#login(role), connectionLimit: clients });
+    this.#pools.push(pool);
+    return pool;
+  }
+
+  #login(role: Role) {
+    const { host, rw, ro } = this.#address;
+    return { host, port: role === 'writer' ? rw : ro, ...ACCOUNTS.app, connectTimeout: CONNECT_TIMEOUT_MS };
+  }
+}
+
+type Role = 'writer' | 'reader';
+
+type Waiting = {
+  readonly client: string;
+  readonly startedAtMs: number;
+  readonly id: number | undefined;
+  connectMs: number | undefined;
+  during: 'connect' | 'work';
+};
+
+/** MySQL's error number, or Node's code where no server has answered. */
+export function errorName(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if ('errno' in error && typeof error.errno === 'number' && error.errno > 0) return String(error.errno);
+  return 'code' in error ? String(error.code) : error.message;
+}
+
+function ignoreAbort(error: unknown): void {
+  if (!(error instanceof Error && error.name === 'AbortError')) throw error;
+}
+
+/** A session that breaks while it is idle is found broken by the work that comes next. */
+function tellNobody(): void {}
+
+/** The usual connect timeout of applications. */
+const CONNECT_TIMEOUT_MS = 10_000;
