@@ -8,7 +8,11 @@ import { join } from 'node:path';
 import { SandboxError, type SandboxLog } from './outcome.ts';
 import { type Command, inheritedEnvironment, runCommand } from './run-command.ts';
 
+type Apt = (...args: string[]) => Command;
+
 export type UnpackOptions = {
+  /** Source packages are unpacked into a folder of their name each, as their authors published them. */
+  readonly kind: 'programs' | 'sources';
   readonly packages: readonly string[];
   /** Debian release, "sid" or a code name. */
   readonly release: string;
@@ -20,17 +24,18 @@ export type UnpackOptions = {
 };
 
 /**
- * Downloads `packages` with all they depend on and unpacks them. The caller holds the cache's lock.
+ * Downloads `packages`, programs with all they depend on, and unpacks them. The caller holds the cache's lock.
  * Returns the names of the unpacked archives, which contain their versions.
  */
 export async function unpackPackages(options: UnpackOptions): Promise<readonly string[]> {
   const configuration = await writeAptState(options);
-  const apt = (...args: string[]): Command => ({
+  const apt: Apt = (...args) => ({
     file: 'apt-get',
     args: ['-qq', '-y', ...args],
     env: inheritedEnvironment({ APT_CONFIG: configuration, LC_ALL: 'C' }),
   });
   await refreshLists(apt, options);
+  if (options.kind === 'sources') return unpackSources(apt, options);
   // Asked for before the download: afterwards apt leaves out what it already has.
   const files = await wantedArchives(apt, join(options.stateDirectory, 'empty'), options.packages);
   options.log(`fetching ${options.packages.join(', ')} (${files.length} packages with what they need)`);
@@ -48,8 +53,33 @@ export async function unpackPackages(options: UnpackOptions): Promise<readonly s
   return files;
 }
 
+/** Only what the authors published: Debian's own changes are about packaging. Checked against the signed list's hash. */
+async function unpackSources(apt: Apt, options: UnpackOptions): Promise<readonly string[]> {
+  options.log(`fetching the sources of ${options.packages.join(', ')}`);
+  const archives: string[] = [];
+  for (const name of options.packages) {
+    const { stdout } = await runCommand(apt('--print-uris', 'source', name));
+    const listed = /^'([^']+)' (\S+\.orig\.tar\.\w+) \d+ (\S+)$/m.exec(stdout);
+    if (listed === null) throw new SandboxError(`the source package ${name} has no original archive`);
+    const [, uri = '', file = '', hash = ''] = listed;
+    const archive = join(options.stateDirectory, 'cache', 'archives', file);
+    const download = {
+      ...apt(),
+      file: '/usr/lib/apt/apt-helper',
+      args: ['download-file', uri, archive, hash],
+    };
+    await runCommand(download, { timeoutMs: DOWNLOAD_TIMEOUT_MS });
+    const target = join(options.targetDirectory, name);
+    await mkdir(target);
+    const args = ['-xf', archive, '--strip-components=1', '-C', target];
+    await runCommand({ file: 'tar', args, env: inheritedEnvironment() });
+    archives.push(file);
+  }
+  return archives;
+}
+
 /** Several parts are usually fetched one after the other; the list is as good for the second as for the first. */
-async function refreshLists(apt: (...args: string[]) => Command, options: UnpackOptions): Promise<void> {
+async function refreshLists(apt: Apt, options: UnpackOptions): Promise<void> {
   const stamp = join(options.stateDirectory, 'lists-read');
   if (existsSync(stamp) && Date.now() - (await stat(stamp)).mtimeMs < LISTS_MAX_AGE_MS) return;
   options.log(`reading Debian ${options.release}'s package list`);
@@ -58,7 +88,7 @@ async function refreshLists(apt: (...args: string[]) => Command, options: Unpack
 }
 
 async function wantedArchives(
-  apt: (...args: string[]) => Command,
+  apt: Apt,
   emptyFolder: string,
   packages: readonly string[],
 ): Promise<readonly string[]> {
@@ -86,7 +116,8 @@ async function writeAptState(options: UnpackOptions): Promise<string> {
     await mkdir(join(directory, folder), { recursive: true });
   }
   await writeFile(join(directory, 'state', 'status'), '');
-  const source = `deb [signed-by=${await debianKeyring()}] ${await debianMirror()} ${options.release} main\n`;
+  const type = options.kind === 'sources' ? 'deb-src' : 'deb';
+  const source = `${type} [signed-by=${await debianKeyring()}] ${await debianMirror()} ${options.release} main\n`;
   await writeFile(join(directory, 'sources.list'), source);
   const settings = {
     'Dir::State': join(directory, 'state'),

@@ -2,6 +2,8 @@
 import { join } from 'node:path';
 
 export type PartDefinition = {
+  /** Default "programs". */
+  readonly kind?: 'programs' | 'sources';
   readonly packages: readonly string[];
   readonly release: string;
   /** Folders with programs beside usr/bin and usr/sbin, relative to the part's folder. */

@@ -48,6 +48,8 @@ export const PART_DEFINITIONS = {
   perl: PERL,
   php: PHP,
   python: PYTHON,
+  // With their authors' tests, which are run through the router.
+  'client-sources': { kind: 'sources', packages: ['libdbd-mysql-perl', 'python-pymysql'], release: 'trixie' },
   haproxy: { packages: ['haproxy'], release: 'sid' },
   /** `ip` and `nft`, for the test network of namespaces. */
   network: { packages: ['iproute2', 'nftables'], release: 'sid' },
@@ -150,10 +152,14 @@ async function unpackPart(
   await mkdir(dirname(root), { recursive: true });
   const staging = await mkdtemp(`${root}.`);
   try {
+    const { kind = 'programs', packages, release } = definition;
+    // The list of sources is long, and only wanted by who wants sources.
+    const state = kind === 'sources' ? `${release}-sources` : release;
     const archives = await unpackPackages({
-      packages: definition.packages,
-      release: definition.release,
-      stateDirectory: join(cacheDirectory(), 'apt', definition.release),
+      kind,
+      packages,
+      release,
+      stateDirectory: join(cacheDirectory(), 'apt', state),
       targetDirectory: staging,
       log,
     });

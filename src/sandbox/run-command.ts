@@ -14,6 +14,8 @@ export type CommandOutput = { readonly stdout: string; readonly stderr: string }
 export type RunOptions = {
   /** Default 60 000; reaching it kills the program and throws. */
   readonly timeoutMs?: number;
+  /** The folder it runs in; default ours. */
+  readonly cwd?: string;
 };
 
 /** Runs a program to its end. A non-zero exit throws with what it said on stderr. */
@@ -21,6 +23,7 @@ export async function runCommand(command: Command, options: RunOptions = {}): Pr
   try {
     return await promisify(execFile)(command.file, command.args, {
       env: { ...command.env },
+      cwd: options.cwd,
       timeout: options.timeoutMs ?? 60_000,
       killSignal: 'SIGKILL',
       maxBuffer: 0x4000_0000,
