@@ -70,6 +70,8 @@ const PLACEHOLDERS = {
   secret: '<text>',
   'secret-file': '<file>',
   listen: '<host:port>',
+  'name-servers': '<address:port,…>',
+  'name-server': '<address:port>',
   seeds: '<host:port,…>',
   seed: '<host:port>',
   threads: '<number|auto>',

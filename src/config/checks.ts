@@ -6,7 +6,8 @@ import type { Layers } from './layers.ts';
 import type { FileRead, Settled } from './parse.ts';
 import { MASK, NOWHERE, type Problem } from './problems.ts';
 import type { RouteSettings } from './schema.ts';
-import { formatDuration, formatHostPort, listensCollide } from './values.ts';
+import { toSeed } from './seeds.ts';
+import { formatDuration, formatHostPort, formatSeed, listensCollide } from './values.ts';
 
 type Checked = Settled & {
   readonly originOf: Layers['originOf'];
@@ -42,12 +43,17 @@ function checkSeeds({ settings, refused, originOf }: Checked): readonly Problem[
     return [{ key: 'cluster.seeds', value: null, rule, origin: originOf(['cluster', 'seeds']) }];
   }
   return seeds.flatMap((seed, index): readonly Problem[] => {
+    if ('kubernetes' in seed) {
+      const rule = 'is not served by this version yet';
+      const origin = originOf(['cluster', 'seeds', index]);
+      return [{ key: `cluster.seeds[${index}]`, value: formatSeed(toSeed(seed)), rule, origin }];
+    }
     const firstIndex = seeds.findIndex((other) => isDeepStrictEqual(other, seed));
     if (firstIndex === index) return [];
     return [
       {
         key: `cluster.seeds[${index}]`,
-        value: `"${formatHostPort(seed)}"`,
+        value: `"${formatSeed(toSeed(seed))}"`,
         rule: `is named already by cluster.seeds[${firstIndex}]`,
         origin: originOf(['cluster', 'seeds', index]),
       },
@@ -119,7 +125,7 @@ function checkAdmin({ settings, refused, originOf }: Checked): readonly Problem[
 }
 
 function checkTimes({ settings, refused, originOf }: Checked): readonly Problem[] {
-  const { probe, drain } = settings;
+  const { probe, drain, dns } = settings;
   const problems: Problem[] = [];
   const isJudged = (...keys: readonly string[]) => keys.every((key) => !refused.has(key));
   if (isJudged('probe.confirmationTtl', 'probe.interval') && probe.confirmationTtl <= 2 * probe.interval) {
@@ -128,6 +134,14 @@ function checkTimes({ settings, refused, originOf }: Checked): readonly Problem[
       value: formatDuration(probe.confirmationTtl),
       rule: `must be more than twice probe.interval = ${formatDuration(probe.interval)}${elsewhere(originOf(['probe', 'interval']))}, or every confirmation lapses before the next probe`,
       origin: originOf(['probe', 'confirmationTtl']),
+    });
+  }
+  if (isJudged('dns.minTtl', 'dns.maxTtl') && dns.minTtl > dns.maxTtl) {
+    problems.push({
+      key: 'dns.minTtl',
+      value: formatDuration(dns.minTtl),
+      rule: `must not be longer than dns.maxTtl = ${formatDuration(dns.maxTtl)}${elsewhere(originOf(['dns', 'maxTtl']))}`,
+      origin: originOf(['dns', 'minTtl']),
     });
   }
   if (isJudged('drain.delay', 'drain.timeout') && drain.delay > drain.timeout) {

@@ -16,7 +16,39 @@ export type TopologyKind =
   | 'static';
 
 /** A place to start looking for members. */
-export type Seed = { readonly kind: 'address'; readonly host: string; readonly port: number };
+export type Seed = AddressSeed | DnsSeed | KubernetesSeed;
+
+export type AddressSeed = { readonly kind: 'address'; readonly host: string; readonly port: number };
+
+/** A name whose answers are the members. */
+export type DnsSeed = {
+  readonly kind: 'dns';
+  readonly name: string;
+  /** Of every address found by A and AAAA records; SRV records carry their own. */
+  readonly port: number;
+  /** SRV records instead of addresses. */
+  readonly srv: boolean;
+  /** The service in the name of SRV records: `_mysql._tcp.…` of "mysql". */
+  readonly service: string;
+  /** Of SRV records only those whose target begins so; empty for all. */
+  readonly targetPrefix: string;
+};
+
+/** A Service whose EndpointSlices are the members. */
+export type KubernetesSeed = {
+  readonly kind: 'kubernetes';
+  readonly service: string;
+  /** Null for the router's own. */
+  readonly namespace: string | null;
+  /** Name or number of the Service's port; null for the one named mysql, or the only one. */
+  readonly port: string | number | null;
+  /** Read pods too, for their labels. */
+  readonly pods: boolean;
+  /** Behind ".svc." in the names of members. */
+  readonly clusterDomain: string;
+  /** Path of a kubeconfig file; null for the pod's service account. */
+  readonly kubeconfig: string | null;
+};
 
 /** An address to bind. */
 export type Listen = { readonly host: string; readonly port: number };
@@ -43,6 +75,18 @@ export type ClusterConfig = {
   readonly password: string;
 };
 
+export type DnsConfig = {
+  /** Name servers as "address:port"; empty for those of the system. */
+  readonly servers: readonly string[];
+  /** Time for one question to one server. */
+  readonly timeoutMs: number;
+  /** Bounds for the time an answer is used. */
+  readonly minTtlMs: number;
+  readonly maxTtlMs: number;
+  /** Time between two questions for SRV records. */
+  readonly srvIntervalMs: number;
+};
+
 export type RelayMode = 'auto' | 'fast' | 'portable';
 
 export type Config = {
@@ -51,6 +95,7 @@ export type Config = {
   readonly admin: { readonly listen: Listen };
   /** Number of data threads, already resolved from `auto`. */
   readonly threads: number;
+  readonly dns: DnsConfig;
   readonly probe: {
     /** Time between two probes of one member. */
     readonly intervalMs: number;

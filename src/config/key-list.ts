@@ -48,6 +48,9 @@ function keysUnder(schema: z.core.$ZodType, path: string): readonly Key[] {
   const own = facts === undefined ? [] : [{ ...facts, path, ...namesOf(path) }];
   if (schema instanceof z.ZodPrefault) return [...own, ...keysUnder(schema.unwrap(), path)];
   if (schema instanceof z.ZodArray) return [...own, ...keysUnder(schema.element, `${path}[]`)];
+  if (schema instanceof z.ZodUnion && facts?.kind === 'seed') {
+    return [...own, ...schema.options.flatMap((option) => keysUnder(option, path))];
+  }
   if (!(schema instanceof z.ZodObject)) return own;
   const shape: Readonly<Record<string, z.core.$ZodType>> = schema.shape;
   const under = Object.entries(shape).flatMap(([name, child]) =>

@@ -6,8 +6,9 @@ import { z } from 'zod';
 import {
   DURATION_PATTERN,
   parseDuration,
+  parseHostName,
   parseListen,
-  parseSeed,
+  parseNameServer,
   parseSize,
   SIZE_PATTERN,
 } from './values.ts';
@@ -22,6 +23,8 @@ export type KeyKind =
   | 'secret'
   | 'secret-file'
   | 'listen'
+  | 'name-servers'
+  | 'name-server'
   | 'seeds'
   | 'seed'
   | 'threads'
@@ -193,25 +196,74 @@ export function requiredListen(facts: Words) {
   });
 }
 
-/** Places to start looking for members. */
-export function seeds(facts: Words) {
-  const rule = 'a host with or without a port, such as "db-0.db", "db-0.db:3306" or "[::1]:3306"';
-  const seed = z
+/** Text with a default. */
+export function textWithDefault(facts: Words & { readonly maxLength: number; readonly default: string }) {
+  return printable(facts.maxLength)
+    .prefault(facts.default)
+    .register(keyFacts, {
+      kind: 'text',
+      ...words(facts),
+      rule: `text of 1 to ${facts.maxLength} characters`,
+      defaultText: facts.default,
+    });
+}
+
+/** A name in DNS that has to be given. */
+export function hostName(facts: Words & { readonly maxLength: number }) {
+  return z
+    .string()
+    .max(facts.maxLength)
+    .refine((written) => parseHostName(written) !== null)
+    .register(keyFacts, {
+      kind: 'text',
+      ...words(facts),
+      rule: 'a name as DNS knows it, such as "mycluster-instances.db.svc.cluster.local"',
+      defaultText: null,
+    });
+}
+
+/** The name of a Kubernetes object. */
+export function objectName(facts: Words) {
+  return z.string().regex(OBJECT_NAME).register(keyFacts, objectNameFacts(facts));
+}
+
+export function optionalObjectName(facts: Words) {
+  return z.string().regex(OBJECT_NAME).optional().register(keyFacts, objectNameFacts(facts));
+}
+
+/** The name or the number of a port; may be left out. */
+export function servicePort(facts: Words) {
+  return z
+    .union([z.int().min(1).max(65_535), z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,13}[a-z0-9])?$/)])
+    .optional()
+    .register(keyFacts, {
+      kind: 'text',
+      ...words(facts),
+      rule: 'the name of a port or its number from 1 to 65535',
+      defaultText: null,
+    });
+}
+
+/** Addresses of name servers. */
+export function nameServers(facts: Words) {
+  const rule = 'an IP address with or without a port, such as "10.96.0.10", "127.0.0.1:5353" or "[::1]:53"';
+  const server = z
     .string()
     .transform((written, context) => {
-      const parsed = parseSeed(written);
-      if (parsed !== null) return { kind: 'address' as const, ...parsed };
+      const parsed = parseNameServer(written);
+      if (parsed !== null) return parsed;
       context.issues.push({ code: 'custom', input: written });
       return z.NEVER;
     })
-    .register(keyFacts, { kind: 'seed', ...words(facts), rule, defaultText: null });
+    .register(keyFacts, { kind: 'name-server', ...words(facts), rule, defaultText: null });
   return z
-    .array(seed)
+    .array(server)
+    .max(8)
     .prefault([])
     .register(keyFacts, {
-      kind: 'seeds',
+      kind: 'name-servers',
       ...words(facts),
-      rule: `a list, each item ${rule}`,
+      rule: `a list of up to 8 items, each ${rule}`,
       defaultText: null,
     });
 }
@@ -240,6 +292,13 @@ export function routeName(facts: Words) {
       rule: '1 to 32 lower-case letters, digits, "-" or "_", such as "rw"',
       defaultText: null,
     });
+}
+
+const OBJECT_NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+function objectNameFacts(facts: Words): KeyFacts {
+  const rule = '1 to 63 lower-case letters, digits or "-", as Kubernetes names objects';
+  return { kind: 'text', ...words(facts), rule, defaultText: null };
 }
 
 function listenSchema() {

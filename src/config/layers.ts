@@ -6,6 +6,7 @@ import { type Key, listKeys, listSections } from './key-list.ts';
 import type { KeyKind } from './keys.ts';
 import { NOWHERE, type Problem, showValue } from './problems.ts';
 import { parseRouteText, parseSeedText } from './route-text.ts';
+import { seedList } from './seed-text.ts';
 import { closest } from './suggest.ts';
 import { isTree, type Path, readYaml, type YamlFile } from './yaml-file.ts';
 
@@ -81,6 +82,7 @@ function valueOfTexts(kind: KeyKind, texts: readonly string[]): TextValue {
     case 'boolean':
       return { kind: 'value', value: last === 'true' ? true : last === 'false' ? false : last };
     case 'seeds':
+    case 'name-servers':
       return { kind: 'value', value: texts.flatMap(parseSeedText) };
     case 'routes': {
       const routes: unknown[] = [];
@@ -110,13 +112,27 @@ function merge(tree: Readonly<Record<string, unknown>>, given: readonly Given[])
     // A section that is no map stays as it is: it is the problem to report.
     if (isTree(existing)) merged[section] = { ...existing, [name]: value };
   }
+  const cluster = merged['cluster'];
+  if (isTree(cluster) && Object.hasOwn(cluster, 'seeds')) {
+    merged['cluster'] = { ...cluster, seeds: seedList(cluster['seeds']) };
+  }
   return merged;
 }
 
 function originOf(path: Path, part: 'key' | 'value', given: readonly Given[], file: YamlFile | null): string {
   const text = pathText(path);
   const source = given.find(({ key }) => text === key.path || text.startsWith(`${key.path}[`));
-  return source?.origin ?? file?.positionOf(path, part) ?? NOWHERE;
+  return source?.origin ?? positionIn(file, path, part) ?? NOWHERE;
+}
+
+/** A seed may stand without the list around it, or on one line without the keys beneath it. */
+function positionIn(file: YamlFile | null, path: Path, part: 'key' | 'value'): string | null {
+  if (file === null) return null;
+  const exact = file.positionOf(path, part);
+  if (exact !== null || path[0] !== 'cluster' || path[1] !== 'seeds' || path.length < 3) return exact;
+  const withoutList = [...path.slice(0, 2), ...path.slice(3)];
+  const places = [withoutList, path.slice(0, 3), path.slice(0, 2)];
+  return places.map((place) => file.positionOf(place, part)).find((position) => position !== null) ?? null;
 }
 
 /** FAIRLEAD_… variables that are no key are mistakes, except those others put there. */

@@ -8,6 +8,7 @@ import { factsAt, knownKeysOf } from './key-list.ts';
 import { type Layers, pathText } from './layers.ts';
 import { MASK, type Problem, showValue } from './problems.ts';
 import { configSchema, type RouteSettings, type Settings } from './schema.ts';
+import { toSeed } from './seeds.ts';
 import { closest } from './suggest.ts';
 import { isTree, type Path } from './yaml-file.ts';
 
@@ -59,7 +60,7 @@ function settle(layers: Layers): Settled {
   return {
     settings: configSchema.parse(without.tree),
     problems: issues.flatMap((issue) => problemsOf(issue, layers)),
-    refused: new Set(issues.map((issue) => pathText(toPath(issue.path)).replace(/\[\d+\]$/, ''))),
+    refused: new Set(issues.map((issue) => refusedKey(toPath(issue.path)))),
     routeIndexes: without.routeIndexes,
   };
 }
@@ -67,6 +68,12 @@ function settle(layers: Layers): Settled {
 function problemsOf(issue: z.core.$ZodIssue, layers: Layers): readonly Problem[] {
   const path = toPath(issue.path);
   const key = pathText(path);
+  if (issue.code === 'invalid_union') {
+    const meant = meantBranch(issue, valueAt(layers.tree, path));
+    if (meant !== null) {
+      return meant.flatMap((inner) => problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, layers));
+    }
+  }
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((name) => unknownKey([...path, name], layers));
   }
@@ -83,6 +90,20 @@ function problemsOf(issue: z.core.$ZodIssue, layers: Layers): readonly Problem[]
   }
   const shown = facts.kind === 'secret' ? MASK : showValue(value);
   return [{ key, value: shown, rule: `must be ${facts.rule}${hint(value, facts)}`, origin }];
+}
+
+/** Of the forms a seed may have, the issues of the one that its key names; null where it names none. */
+function meantBranch(
+  issue: z.core.$ZodIssueInvalidUnion,
+  value: unknown,
+): readonly z.core.$ZodIssue[] | null {
+  if (!isTree(value)) return null;
+  const names = ['dns', 'kubernetes'].filter((name) => Object.hasOwn(value, name));
+  const [name] = names;
+  if (names.length !== 1 || name === undefined) return null;
+  const isAbout = (inner: z.core.$ZodIssue) =>
+    inner.path[0] === name || (inner.code === 'unrecognized_keys' && !inner.keys.includes(name));
+  return issue.errors.find((branch) => branch.every(isAbout)) ?? null;
 }
 
 /** What the operator probably meant. */
@@ -127,6 +148,7 @@ function withoutRefused(
   for (const issue of issues) {
     const [section, key] = toPath(issue.path);
     if (section === 'routes' && typeof key === 'number') refusedRoutes.add(key);
+    else if (section === 'cluster' && key === 'seeds') remove(rest, section, key);
     else if (issue.code === 'unrecognized_keys') for (const name of issue.keys) remove(rest, section, name);
     else remove(rest, section, key);
   }
@@ -136,6 +158,13 @@ function withoutRefused(
   if (routeIndexes.length === 0) delete rest['routes'];
   else rest['routes'] = routes.filter((_, index) => !refusedRoutes.has(index));
   return { tree: rest, routeIndexes };
+}
+
+/** A list is refused with any of its items, but a route alone. */
+function refusedKey(path: Path): string {
+  return path[0] === 'cluster' && path[1] === 'seeds'
+    ? 'cluster.seeds'
+    : pathText(path).replace(/\[\d+\]$/, '');
 }
 
 /** Removes tree[section][key]; without a section tree[key], without a key tree[section]. */
@@ -150,17 +179,24 @@ function remove(tree: Record<string, unknown>, section: string | number | undefi
 }
 
 function toConfig(settings: Settings, context: ParseContext): Config {
-  const { cluster, probe, dial, hold, drain, limits, quarantine, relay } = settings;
+  const { cluster, dns, probe, dial, hold, drain, limits, quarantine, relay } = settings;
   return {
     cluster: {
       topology: cluster.topology,
-      seeds: cluster.seeds,
+      seeds: cluster.seeds.map(toSeed),
       user: cluster.user ?? '',
       password: context.passwordFile?.ok === true ? context.passwordFile.text : (cluster.password ?? ''),
     },
     routes: settings.routes.map(toRoute),
     admin: settings.admin,
     threads: settings.threads === 'auto' ? context.availableParallelism : settings.threads,
+    dns: {
+      servers: dns.servers,
+      timeoutMs: dns.timeout,
+      minTtlMs: dns.minTtl,
+      maxTtlMs: dns.maxTtl,
+      srvIntervalMs: dns.srvInterval,
+    },
     probe: {
       intervalMs: probe.interval,
       doubtIntervalMs: probe.doubtInterval,

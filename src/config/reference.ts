@@ -3,7 +3,7 @@
  */
 import { z } from 'zod';
 import { type Key, listKeys, listSections } from './key-list.ts';
-import { keyFacts } from './keys.ts';
+import { type KeyKind, keyFacts } from './keys.ts';
 import { configSchema } from './schema.ts';
 
 /** Lines of docs/configuration.md between which the reference stands; the rest of that file is written by hand. */
@@ -17,7 +17,7 @@ export function referenceMarkdown(): string {
   const sections = listSections();
   const blocks: string[] = [];
   let current = '';
-  for (const key of listKeys().filter(({ kind }) => kind !== 'seed')) {
+  for (const key of listKeys().filter(({ kind }) => !ITEM_KINDS.has(kind))) {
     const heading = key.path.split(/[.[]/)[0] ?? '';
     const section = sections.find(({ path }) => path === heading);
     if (heading !== current && section !== undefined) blocks.push(`## ${heading}\n\n${section.doc}`);
@@ -45,11 +45,24 @@ export function referenceJsonSchema(): unknown {
       override: ({ zodSchema, jsonSchema }) => {
         const facts = keyFacts.get(zodSchema);
         if (facts !== undefined) jsonSchema.description = facts.doc;
+        if (facts?.kind === 'seeds') allowOneMap(jsonSchema);
       },
     }),
     title: 'Configuration of Fairlead',
   };
 }
+
+/** A single map may stand without the list around it: layers.ts puts it there before the schema judges it. */
+function allowOneMap(list: z.core.JSONSchema.BaseSchema): void {
+  const { type, items, ...rest } = list;
+  const forms = typeof items === 'object' && !Array.isArray(items) ? (items.anyOf ?? []) : [];
+  const maps = forms.filter((form) => typeof form === 'object' && form.type === 'object');
+  for (const key of Object.keys(list)) delete list[key];
+  Object.assign(list, rest, { anyOf: [{ type, items }, ...maps] });
+}
+
+/** Items of lists whose own entry says all there is. */
+const ITEM_KINDS: ReadonlySet<KeyKind> = new Set(['seed', 'name-server']);
 
 function entryText(key: Key): string {
   const facts = [

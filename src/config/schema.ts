@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { MAX_ROUTES } from '../shared/counters.ts';
 import { boolean, choice, keyFacts, listen, threads } from './keys.ts';
 import { cluster } from './sections/cluster.ts';
+import { dns } from './sections/dns.ts';
 import { dial, probe, quarantine } from './sections/members.ts';
 import { relay } from './sections/relay.ts';
 import { route } from './sections/route.ts';
@@ -46,6 +47,7 @@ export const configSchema = z.strictObject({
     why: '`auto` is one per CPU this process may use. Give less to leave CPUs to neighbours.',
     max: 128,
   }),
+  dns: dns.prefault({}).describe('Asking name servers.'),
   probe: probe.prefault({}).describe('How members are asked how they are.'),
   dial: dial.prefault({}).describe('Connecting to a member.'),
   hold: hold.prefault({}).describe('Keeping clients waiting while there is no member for them.'),

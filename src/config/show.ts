@@ -4,16 +4,16 @@
 import { Document, isNode, isSeq } from 'yaml';
 import type { Config } from './config.ts';
 import { MASK, NOWHERE } from './problems.ts';
-import { formatDuration, formatHostPort, formatSize } from './values.ts';
+import { formatDuration, formatHostPort, formatSeed, formatSize } from './values.ts';
 import type { Path } from './yaml-file.ts';
 
 /** The tree a YAML file would hold for this configuration; a password is masked. */
 export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
-  const { cluster, probe, dial, hold, drain, limits, quarantine, relay } = config;
+  const { cluster, dns, probe, dial, hold, drain, limits, quarantine, relay } = config;
   return {
     cluster: {
       topology: cluster.topology,
-      seeds: cluster.seeds.map(formatHostPort),
+      seeds: cluster.seeds.map(formatSeed),
       ...(cluster.user === '' ? {} : { user: cluster.user }),
       ...(cluster.password === '' ? {} : { password: MASK }),
     },
@@ -26,6 +26,13 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
     })),
     admin: { listen: formatHostPort(config.admin.listen) },
     threads: config.threads,
+    dns: {
+      servers: dns.servers,
+      timeout: shownDuration(dns.timeoutMs),
+      minTtl: shownDuration(dns.minTtlMs),
+      maxTtl: shownDuration(dns.maxTtlMs),
+      srvInterval: shownDuration(dns.srvIntervalMs),
+    },
     probe: {
       interval: shownDuration(probe.intervalMs),
       doubtInterval: shownDuration(probe.doubtIntervalMs),

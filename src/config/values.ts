@@ -3,7 +3,8 @@
  * understand; schema.ts knows the rule to tell the operator.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import type { Listen } from './config.ts';
+import { unreachable } from '../../routing/unreachable.ts';
+import type { Listen, Seed } from './config.ts';
 
 /** One or more numbers with a unit: "250ms", "1.5s", "1m30s". */
 export const DURATION_PATTERN = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
@@ -52,6 +53,48 @@ export function parseSeed(text: string): { readonly host: string; readonly port:
   if (parts === null || !isHost(parts.host)) return null;
   const port = parts.port ?? 3306;
   return port === 0 ? null : { host: parts.host, port };
+}
+
+/** A name or an address in DNS's sense; null for what is none. */
+export function parseHostName(text: string): string | null {
+  return isHost(text) ? text : null;
+}
+
+/** "10.0.0.53" or "10.0.0.53:5353" or "[::1]:53", as the resolver takes it. */
+export function parseNameServer(text: string): string | null {
+  const parts = splitHostPort(isIPv6(text) ? `[${text}]` : text);
+  if (parts === null || !(isIPv4(parts.host) || isIPv6(parts.host)) || parts.port === 0) return null;
+  return formatHostPort({ host: parts.host, port: parts.port ?? 53 });
+}
+
+/** A seed on one line, as an operator may write it too: "db:3306", "srv://db?service=mysql", "kubernetes://ns/db". */
+export function formatSeed(seed: Seed): string {
+  switch (seed.kind) {
+    case 'address':
+      return formatHostPort(seed);
+    case 'dns': {
+      const { name, port, srv, service, targetPrefix } = seed;
+      if (!srv) return `dns://${name}:${port}`;
+      return `srv://${name}${query({ service: service === 'mysql' ? '' : service, targetPrefix })}`;
+    }
+    case 'kubernetes': {
+      const { namespace, service, port, clusterDomain, kubeconfig, pods } = seed;
+      const facts = {
+        port: port === null ? '' : String(port),
+        pods: pods ? 'true' : '',
+        clusterDomain: clusterDomain === 'cluster.local' ? '' : clusterDomain,
+        kubeconfig: kubeconfig ?? '',
+      };
+      return `kubernetes://${namespace ?? ''}/${service}${query(facts)}`;
+    }
+    default:
+      return unreachable(seed);
+  }
+}
+
+function query(facts: Readonly<Record<string, string>>): string {
+  const parts = Object.entries(facts).filter(([, value]) => value !== '');
+  return parts.length === 0 ? '' : `?${parts.map(([key, value]) => `${key}=${value}`).join('&')}`;
 }
 
 /** "host:port", "[::]:port" or ":port", which is every IPv4 address. Port 0 asks the system for a free one. */

@@ -36,7 +36,10 @@ import {
 import { createNameResolver, type NameResolver } from './resolver.ts';
 
 /** The part of the configuration the control plane goes by. */
-export type ControlConfig = Pick<Config, 'cluster' | 'probe' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'>;
+export type ControlConfig = Pick<
+  Config,
+  'cluster' | 'dns' | 'probe' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'
+>;
 
 export type ControlPlaneOptions = {
   readonly config: ControlConfig;
@@ -91,12 +94,12 @@ class Control implements ControlPlane {
     this.#config = options.config;
     this.#events = options.events;
     this.#publish = options.publish;
-    this.#resolver = options.resolver ?? createNameResolver();
+    this.#resolver = options.resolver ?? createNameResolver(options.config.dns);
     this.#now = options.now ?? (() => performance.now());
     this.#random = options.random ?? Math.random;
     this.#intervalMs = options.config.probe.doubtIntervalMs;
     this.#discovery = createDiscovery({
-      sources: seedSources(options.config.cluster.seeds),
+      sources: seedSources(options.config.cluster.seeds, options.config.dns),
       resolver: this.#resolver,
       now: this.#now,
       random: this.#random,
@@ -133,7 +136,9 @@ class Control implements ControlPlane {
     const isSameCluster = isDeepStrictEqual(this.#config.cluster.seeds, config.cluster.seeds);
     const isFollowed = this.#topology.hasQuorum || this.#topology.groupName === null;
     this.#config = config;
-    this.#discovery.use(seedSources(config.cluster.seeds));
+    this.#resolver.configure(config.dns);
+    this.#discovery.use(seedSources(config.cluster.seeds, config.dns));
+    this.#discovery.refresh();
     this.#warnOfKind();
     // Another list of seeds, or a group nobody answers for any more: the seeds vote anew.
     if (!isSameCluster || !isFollowed) {
@@ -259,6 +264,7 @@ class Control implements ControlPlane {
       this.#events.record('info', 'member_answers', `${address} answers again`, { member: address });
       return;
     }
+    this.#discovery.refresh();
     const fields = {
       member: address,
       failure: trouble.kind,

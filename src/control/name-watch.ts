@@ -3,7 +3,7 @@
  * while name servers fail or have lost the name.
  */
 import { isIP } from 'node:net';
-import { createBackoff, withJitter } from './pace.ts';
+import { beforeExpiry, createBackoff } from './pace.ts';
 import type { Lookup, NameResolver } from './resolver.ts';
 
 export type NameWatch = {
@@ -55,7 +55,7 @@ export function createNameWatch(options: NameWatchOptions): NameWatch {
       return;
     }
     backoff.reset();
-    if (Number.isFinite(lookup.ttlMs)) schedule(withJitter(lookup.ttlMs, random));
+    if (Number.isFinite(lookup.ttlMs)) schedule(beforeExpiry(lookup.ttlMs, random));
     if (lookup.host === current) return;
     current = lookup.host;
     options.onAddress(lookup.host);

@@ -29,4 +29,9 @@ export function withJitter(ms: number, random: () => number): number {
   return ms * (0.8 + 0.4 * random());
 }
 
+/** Up to a fifth less: never later than what was promised. */
+export function beforeExpiry(ms: number, random: () => number): number {
+  return ms * (0.8 + 0.2 * random());
+}
+
 const MAX_DOUBLINGS = 30;

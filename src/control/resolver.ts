@@ -4,6 +4,7 @@
  * getaddrinfo runs on libuv's four pool threads, and a slow name server there holds up every other name, file and
  * key derivation of the process. c-ares asks over its own sockets. What it does not do is done here: /etc/hosts and the search list.
  */
+import type { RecordWithTtl, SrvRecord } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -14,89 +15,178 @@ export type Lookup =
   | { readonly kind: 'found'; readonly host: string; readonly ttlMs: number }
   | { readonly kind: 'not-found'; readonly code: string };
 
+/** All addresses of a name, in a stable order: IPv4 where there is any, else IPv6. */
+export type AddressLookup =
+  | { readonly kind: 'found'; readonly hosts: readonly string[]; readonly ttlMs: number }
+  | { readonly kind: 'not-found'; readonly code: string };
+
+/** An SRV record. */
+export type ServiceRecord = {
+  readonly host: string;
+  readonly port: number;
+  /** The lower is used first. */
+  readonly priority: number;
+  readonly weight: number;
+};
+
+/** All SRV records of a name. Their time to live is not known: `SrvRecord` of node:dns has none. */
+export type ServiceLookup =
+  | { readonly kind: 'found'; readonly services: readonly ServiceRecord[] }
+  | { readonly kind: 'not-found'; readonly code: string };
+
 export type NameResolver = {
   /** An IP address for `name`; of several, `preferred` if it is still among them, so that a member stays put. */
   lookup(name: string, preferred: string | null): Promise<Lookup>;
+  lookupAll(name: string): Promise<AddressLookup>;
+  lookupServices(name: string): Promise<ServiceLookup>;
+  /** From the next question on. */
+  configure(settings: ResolverSettings): void;
   close(): void;
 };
 
-export type NameResolverOptions = {
+export type ResolverSettings = {
+  /** Name servers as `address` or `address:port`; empty for those of resolv.conf. */
+  readonly servers: readonly string[];
+  /** Time for one question to one server; it is repeated once. */
+  readonly timeoutMs: number;
+  /** Bounds for the time an answer is used. */
+  readonly minTtlMs: number;
+  readonly maxTtlMs: number;
+};
+
+export type NameResolverOptions = Partial<ResolverSettings> & {
   /** Default /etc/hosts. */
   readonly hostsPath?: string;
   /** Default /etc/resolv.conf. */
   readonly resolvConfPath?: string;
-  /** Name servers as `address` or `address:port`; default: those of resolv.conf. */
-  readonly servers?: readonly string[];
-  /** Time for one question to one server; it is repeated once. Default 1000. */
-  readonly timeoutMs?: number;
 };
 
 export function createNameResolver(options: NameResolverOptions = {}): NameResolver {
   const hosts = createWatchedFile(options.hostsPath ?? '/etc/hosts', parseHostsFile);
-  const search = createWatchedFile(options.resolvConfPath ?? '/etc/resolv.conf', parseResolvConf);
-  const createDns = (): Resolver => {
-    const dns = new Resolver({ timeout: options.timeoutMs ?? QUESTION_TIMEOUT_MS, tries: 2 });
-    if (options.servers !== undefined) dns.setServers(options.servers);
-    return dns;
+  const rules = createWatchedFile(options.resolvConfPath ?? '/etc/resolv.conf', parseResolvConf);
+  let settings: ResolverSettings = {
+    servers: options.servers ?? [],
+    timeoutMs: options.timeoutMs ?? QUESTION_TIMEOUT_MS,
+    minTtlMs: options.minTtlMs ?? MIN_TTL_MS,
+    maxTtlMs: options.maxTtlMs ?? MAX_TTL_MS,
   };
-  let dns = createDns();
+  let dns = createDns(settings);
+  const renew = (): void => {
+    dns.cancel();
+    dns = createDns(settings);
+  };
+
+  /** Asks for each full name there is for `name` until one has records. */
+  const search = async <T>(name: string, question: Question<T>): Promise<Answer<T>> => {
+    let code = 'ENOTFOUND';
+    for (const fullName of namesToAsk(name, rules.read())) {
+      const answer = await ask(() => question(dns, fullName));
+      if (answer.kind === 'records') return answer;
+      code = answer.code;
+      if (!SURE_CODES.has(code)) {
+        // The name servers may have changed since this resolver read them, or its sockets have gone bad.
+        renew();
+        break;
+      }
+    }
+    return { kind: 'nothing', code };
+  };
+
+  const lookupAll = async (name: string): Promise<AddressLookup> => {
+    if (isIP(name) !== 0) return { kind: 'found', hosts: [name], ttlMs: Number.POSITIVE_INFINITY };
+    const listed = hosts.read().get(name.toLowerCase().replace(/\.$/, ''));
+    if (listed !== undefined) return { kind: 'found', hosts: oneFamily(listed), ttlMs: HOSTS_TTL_MS };
+    const answer = await search(name, addressQuestion);
+    if (answer.kind === 'nothing') return { kind: 'not-found', code: answer.code };
+    const ttlMs = Math.min(...answer.records.map(({ ttl }) => ttl)) * 1000;
+    return {
+      kind: 'found',
+      hosts: answer.records.map(({ address }) => address),
+      ttlMs: Math.min(Math.max(ttlMs, settings.minTtlMs), settings.maxTtlMs),
+    };
+  };
 
   return {
+    lookupAll,
     async lookup(name, preferred) {
-      if (isIP(name) !== 0) return { kind: 'found', host: name, ttlMs: Number.POSITIVE_INFINITY };
-      const listed = hosts.read().get(name.toLowerCase().replace(/\.$/, ''));
-      if (listed !== undefined) return found(listed, HOSTS_TTL_MS, preferred);
-      let code = 'ENOTFOUND';
-      for (const fullName of namesToAsk(name, search.read())) {
-        const answer = await ask(dns, fullName);
-        if (answer.kind === 'addresses') return found(answer.addresses, answer.ttlMs, preferred);
-        code = answer.code;
-        if (!SURE_CODES.has(code)) {
-          // The name servers may have changed since this resolver read them, or its sockets have gone bad.
-          dns.cancel();
-          dns = createDns();
-          break;
-        }
-      }
-      return { kind: 'not-found', code };
+      const all = await lookupAll(name);
+      if (all.kind === 'not-found') return all;
+      const [first] = all.hosts;
+      const host = preferred !== null && all.hosts.includes(preferred) ? preferred : first;
+      return host === undefined
+        ? { kind: 'not-found', code: 'ENODATA' }
+        : { kind: 'found', host, ttlMs: all.ttlMs };
+    },
+    async lookupServices(name) {
+      const answer = await search(name, serviceQuestion);
+      if (answer.kind === 'nothing') return { kind: 'not-found', code: answer.code };
+      const services = answer.records.map(({ name: host, port, priority, weight }) => ({
+        host: host.replace(/\.$/, ''),
+        port,
+        priority,
+        weight,
+      }));
+      return { kind: 'found', services };
+    },
+    configure(next) {
+      settings = next;
+      renew();
     },
     close: () => dns.cancel(),
   };
 }
 
-type Answer =
-  | { readonly kind: 'addresses'; readonly addresses: readonly string[]; readonly ttlMs: number }
+function createDns({ servers, timeoutMs }: ResolverSettings): Resolver {
+  const dns = new Resolver({ timeout: timeoutMs, tries: 2 });
+  if (servers.length > 0) dns.setServers(servers);
+  return dns;
+}
+
+/** What is asked of one full name. An empty answer and an error come to the same. */
+type Question<T> = (dns: Resolver, name: string) => Promise<readonly T[]>;
+
+type Answer<T> =
+  | { readonly kind: 'records'; readonly records: readonly T[] }
   | { readonly kind: 'nothing'; readonly code: string };
 
-/** IPv4 first: a member that has both answers on both, and group members listen on IPv4 unless told otherwise. */
-async function ask(dns: Resolver, name: string): Promise<Answer> {
-  let failure: Answer = { kind: 'nothing', code: 'ENOTFOUND' };
-  for (const family of ['resolve4', 'resolve6'] as const) {
-    try {
-      const records = await dns[family](name, { ttl: true });
-      if (records.length === 0) continue;
-      const ttlSeconds = Math.min(...records.map((record) => record.ttl));
-      return {
-        kind: 'addresses',
-        addresses: records.map((record) => record.address),
-        ttlMs: clampTtlMs(ttlSeconds * 1000),
-      };
-    } catch (error) {
-      failure = { kind: 'nothing', code: codeOf(error) };
-      if (!SURE_CODES.has(failure.code)) return failure;
-    }
+async function ask<T>(question: () => Promise<readonly T[]>): Promise<Answer<T>> {
+  try {
+    const records = await question();
+    return records.length === 0 ? { kind: 'nothing', code: 'ENODATA' } : { kind: 'records', records };
+  } catch (error) {
+    return { kind: 'nothing', code: codeOf(error) };
   }
-  return failure;
 }
 
-function found(addresses: readonly string[], ttlMs: number, preferred: string | null): Lookup {
-  const ipv4 = addresses.find((address) => isIP(address) === 4);
-  const host = preferred !== null && addresses.includes(preferred) ? preferred : (ipv4 ?? addresses[0]);
-  return host === undefined ? { kind: 'not-found', code: 'ENODATA' } : { kind: 'found', host, ttlMs };
+/** IPv4 first: a member that has both answers on both, and group members listen on IPv4 unless told otherwise. */
+async function addressQuestion(dns: Resolver, name: string): Promise<readonly RecordWithTtl[]> {
+  const ipv4 = await ask(() => dns.resolve4(name, { ttl: true }));
+  if (ipv4.kind === 'records') return sorted(ipv4.records);
+  if (!SURE_CODES.has(ipv4.code)) throw new NoRecords(ipv4.code);
+  return sorted(await dns.resolve6(name, { ttl: true }));
 }
 
-function clampTtlMs(ttlMs: number): number {
-  return Math.min(Math.max(ttlMs, MIN_TTL_MS), MAX_TTL_MS);
+function serviceQuestion(dns: Resolver, name: string): Promise<readonly SrvRecord[]> {
+  return dns.resolveSrv(name);
+}
+
+class NoRecords extends Error {
+  readonly code: string;
+
+  constructor(code: string) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/** Name servers turn their answers round; who goes by the order of the list wants the same one each time. */
+function sorted(records: readonly RecordWithTtl[]): readonly RecordWithTtl[] {
+  return records.toSorted((a, b) => NATURAL_ORDER.compare(a.address, b.address));
+}
+
+function oneFamily(addresses: readonly string[]): readonly string[] {
+  const ipv4 = addresses.filter((address) => isIP(address) === 4);
+  return ipv4.length > 0 ? ipv4 : addresses;
 }
 
 function codeOf(error: unknown): string {
@@ -118,6 +208,7 @@ function createWatchedFile<T>(path: string, parse: (text: string) => T): { read(
   };
 }
 
+const NATURAL_ORDER = new Intl.Collator('en', { numeric: true });
 const QUESTION_TIMEOUT_MS = 1000;
 /** A name in /etc/hosts costs one stat to look up. */
 const HOSTS_TTL_MS = 5000;

@@ -68,6 +68,8 @@ export const PART_DEFINITIONS = {
       MARIADB_PLUGIN_DIR: join(libraryDirectory(root), 'libmariadb3', 'plugin'),
     }),
   },
+  // A name server, for names that change.
+  knot: { packages: ['knot'], release: 'sid' },
 } as const satisfies Record<string, PartDefinition>;
 
 export type PartName = keyof typeof PART_DEFINITIONS;

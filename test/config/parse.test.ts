@@ -30,6 +30,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
     ],
     admin: { listen: { host: '127.0.0.1', port: 8404 } },
     threads: 2,
+    dns: { servers: [], timeoutMs: 1_000, minTtlMs: 1_000, maxTtlMs: 30_000, srvIntervalMs: 5_000 },
     probe: { intervalMs: 250, doubtIntervalMs: 100, timeoutMs: 1_000, confirmationTtlMs: 5_000 },
     dial: { connectTimeoutMs: 1_000, handshakeTimeoutMs: 3_000 },
     hold: { timeoutMs: 9_000, maxSessions: 10_000 },
@@ -65,6 +66,7 @@ routes:
   - { name: any, listen: ":6448", role: primary-and-secondary }
 admin: { listen: ":9000" }
 threads: 3
+dns: { servers: ["10.0.0.53", "[::1]:5353"], timeout: 2s, minTtl: 500ms, maxTtl: 1m, srvInterval: 10s }
 probe: { interval: 1s, doubtInterval: 20ms, timeout: 2s, confirmationTtl: 1m30s }
 dial: { connectTimeout: 2s, handshakeTimeout: 4s }
 hold: { timeout: 0, maxSessions: 5 }
@@ -155,7 +157,7 @@ t.test('routes and seeds can be given as JSON, and by repeated flags', async (t)
     },
   });
   t.strictSame(
-    replaced.cluster.seeds.map(({ host }) => host),
+    replaced.cluster.seeds.map((seed) => (seed.kind === 'address' ? seed.host : seed.kind)),
     ['c', 'd', 'e'],
     'a list is replaced as a whole',
   );

@@ -1,81 +1,209 @@
-/** A name server for tests, on loopback over UDP. */
+/** A name server for tests, on loopback over UDP and TCP. It answers, stalls, lies and dies as it is told. */
 import { Buffer } from 'node:buffer';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { createServer, isIP } from 'node:net';
 
 export type DnsAnswer =
+  /** A records for the IPv4 among them, AAAA for the others. */
   | { readonly kind: 'addresses'; readonly addresses: readonly string[]; readonly ttlSeconds: number }
+  | { readonly kind: 'services'; readonly services: readonly Service[] }
+  /** A CNAME with the records of what it leads to, as a name server that looks them up answers. */
+  | { readonly kind: 'alias'; readonly to: string; readonly ttlSeconds: number }
   | { readonly kind: 'no-such-name' }
+  | { readonly kind: 'empty' }
   | { readonly kind: 'failure' }
-  | { readonly kind: 'silence' };
+  | { readonly kind: 'silence' }
+  /** Bytes that are no answer. */
+  | { readonly kind: 'garbage' }
+  /** An answer to a question nobody asked: another id and another address. */
+  | { readonly kind: 'forged'; readonly address: string };
+
+export type Service = { readonly host: string; readonly port: number; readonly priority?: number };
 
 export type DnsServer = {
   /** `address:port` */
   readonly server: string;
-  /** Answers to questions for A records; other questions and names are answered with no-such-name. */
+  /** By name; other names are answered with no-such-name. */
   readonly answers: Map<string, DnsAnswer>;
   /** Names asked for so far, A records only. */
   readonly asked: string[];
+  /** Names that were asked for over TCP. */
+  readonly askedByTcp: string[];
+  /** While true, every answer over UDP says that it had no room. */
+  truncates: boolean;
   close(): void;
 };
 
 export async function startDnsServer(): Promise<DnsServer> {
-  const socket = createSocket('udp4');
   const answers = new Map<string, DnsAnswer>();
   const asked: string[] = [];
-  socket.on('message', (question, peer) => {
-    const { name, type, end } = readQuestion(question);
-    if (type === TYPE_A) asked.push(name);
-    const answer = (type === TYPE_A ? answers.get(name) : undefined) ?? { kind: 'no-such-name' };
-    if (answer.kind !== 'silence') socket.send(encodeAnswer(question, end, answer), peer.port, peer.address);
+  const askedByTcp: string[] = [];
+  const udp = createSocket('udp4');
+  udp.bind(0, '127.0.0.1');
+  await once(udp, 'listening');
+  const { port } = udp.address();
+  const state: DnsServer = {
+    server: `127.0.0.1:${port}`,
+    answers,
+    asked,
+    askedByTcp,
+    truncates: false,
+    close() {
+      udp.close();
+      tcp.close();
+    },
+  };
+  udp.on('message', (message, peer) => {
+    const question = readQuestion(message);
+    if (question.type === TYPE_A) asked.push(question.name);
+    const reply = state.truncates ? header(question, 0, 0, TRUNCATED) : encodeReply(question, answers);
+    if (reply !== null) udp.send(reply, peer.port, peer.address);
   });
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  return { server: `127.0.0.1:${socket.address().port}`, answers, asked, close: () => socket.close() };
+  const tcp = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.on('data', (data) => {
+      const question = readQuestion(data.subarray(2));
+      askedByTcp.push(question.name);
+      const reply = encodeReply(question, answers);
+      if (reply === null) return;
+      const length = Buffer.alloc(2);
+      length.writeUInt16BE(reply.length);
+      socket.end(Buffer.concat([length, reply]));
+    });
+  });
+  tcp.listen(port, '127.0.0.1');
+  await once(tcp, 'listening');
+  return state;
 }
 
-function readQuestion(question: Buffer): {
+type Question = {
+  readonly message: Buffer;
   readonly name: string;
   readonly type: number;
+  /** Behind the question. */
   readonly end: number;
-} {
+};
+
+function readQuestion(message: Buffer): Question {
   const labels: string[] = [];
   let offset = HEADER_BYTES;
   for (;;) {
-    const length = question.readUInt8(offset);
+    const length = message.readUInt8(offset);
     offset += 1;
     if (length === 0) break;
-    labels.push(question.toString('latin1', offset, offset + length));
+    labels.push(message.toString('latin1', offset, offset + length));
     offset += length;
   }
-  return { name: labels.join('.').toLowerCase(), type: question.readUInt16BE(offset), end: offset + 4 };
+  const name = labels.join('.').toLowerCase();
+  return { message, name, type: message.readUInt16BE(offset), end: offset + 4 };
 }
 
-function encodeAnswer(question: Buffer, questionEnd: number, answer: DnsAnswer): Buffer {
-  const records =
-    answer.kind === 'addresses' ? answer.addresses.map((address) => encodeA(address, answer.ttlSeconds)) : [];
-  const code = answer.kind === 'no-such-name' ? NXDOMAIN : answer.kind === 'failure' ? SERVFAIL : 0;
-  const header = Buffer.alloc(HEADER_BYTES);
-  question.copy(header, 0, 0, 2);
-  header.writeUInt16BE(0x8180 | code, 2);
-  header.writeUInt16BE(1, 4);
-  header.writeUInt16BE(records.length, 6);
-  return Buffer.concat([header, question.subarray(HEADER_BYTES, questionEnd), ...records]);
+/** Null for silence. */
+function encodeReply(question: Question, answers: ReadonlyMap<string, DnsAnswer>): Buffer | null {
+  const answer = answers.get(question.name) ?? { kind: 'no-such-name' };
+  switch (answer.kind) {
+    case 'silence':
+      return null;
+    case 'garbage':
+      return Buffer.from('this is no answer to anything');
+    case 'forged': {
+      const record = encodeRecord(question.name, TYPE_A, 60, encodeAddress(answer.address));
+      const forged = Buffer.concat([header(question, 0, 1), record]);
+      forged.writeUInt16BE((question.message.readUInt16BE(0) + 1) & 0xff_ff, 0);
+      return forged;
+    }
+    case 'no-such-name':
+      return header(question, NXDOMAIN, 0);
+    case 'failure':
+      return header(question, SERVFAIL, 0);
+    default: {
+      const records = recordsOf(question.name, answer, question.type, answers);
+      return Buffer.concat([header(question, 0, records.length), ...records]);
+    }
+  }
 }
 
-function encodeA(address: string, ttlSeconds: number): Buffer {
-  const record = Buffer.alloc(16);
-  // A pointer to the name in the question, type A, class IN.
-  record.writeUInt16BE(0xc0_0c, 0);
-  record.writeUInt16BE(TYPE_A, 2);
-  record.writeUInt16BE(1, 4);
-  record.writeUInt32BE(ttlSeconds, 6);
-  record.writeUInt16BE(4, 10);
-  for (const [index, part] of address.split('.').entries()) record.writeUInt8(Number(part), 12 + index);
-  return record;
+function recordsOf(
+  name: string,
+  answer: DnsAnswer,
+  type: number,
+  answers: ReadonlyMap<string, DnsAnswer>,
+): readonly Buffer[] {
+  switch (answer.kind) {
+    case 'addresses': {
+      const wanted = answer.addresses.filter(
+        (address) => type === (isIP(address) === 4 ? TYPE_A : TYPE_AAAA),
+      );
+      return wanted.map((address) => encodeRecord(name, type, answer.ttlSeconds, encodeAddress(address)));
+    }
+    case 'services':
+      if (type !== TYPE_SRV) return [];
+      return answer.services.map((service) => encodeRecord(name, TYPE_SRV, 5, encodeService(service)));
+    case 'alias': {
+      const end = answers.get(answer.to);
+      const rest = end === undefined ? [] : recordsOf(answer.to, end, type, answers);
+      return [encodeRecord(name, TYPE_CNAME, answer.ttlSeconds, encodeName(answer.to)), ...rest];
+    }
+    default:
+      return [];
+  }
+}
+
+function header(question: Question, code: number, count: number, flags = 0): Buffer {
+  const bytes = Buffer.alloc(HEADER_BYTES);
+  question.message.copy(bytes, 0, 0, 2);
+  bytes.writeUInt16BE(0x8180 | flags | code, 2);
+  bytes.writeUInt16BE(1, 4);
+  bytes.writeUInt16BE(count, 6);
+  return Buffer.concat([bytes, question.message.subarray(HEADER_BYTES, question.end)]);
+}
+
+function encodeRecord(name: string, type: number, ttlSeconds: number, data: Buffer): Buffer {
+  const fixed = Buffer.alloc(10);
+  fixed.writeUInt16BE(type, 0);
+  fixed.writeUInt16BE(CLASS_IN, 2);
+  fixed.writeUInt32BE(ttlSeconds, 4);
+  fixed.writeUInt16BE(data.length, 8);
+  return Buffer.concat([encodeName(name), fixed, data]);
+}
+
+function encodeName(name: string): Buffer {
+  const labels = name
+    .split('.')
+    .filter((label) => label !== '')
+    .map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label, 'latin1')]));
+  return Buffer.concat([...labels, Buffer.from([0])]);
+}
+
+function encodeAddress(address: string): Buffer {
+  if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
+  // Tests use addresses whose zeros are in one place: "2001:db8::1".
+  const [head = '', tail = ''] = address.split('::');
+  const groups = (text: string) => text.split(':').filter((group) => group !== '');
+  const [first, last] = [groups(head), groups(tail)];
+  const zeros = Array.from({ length: 8 - first.length - last.length }, () => '0');
+  const bytes = Buffer.alloc(16);
+  for (const [index, group] of [...first, ...zeros, ...last].entries()) {
+    bytes.writeUInt16BE(Number.parseInt(group, 16), 2 * index);
+  }
+  return bytes;
+}
+
+function encodeService({ host, port, priority = 0 }: Service): Buffer {
+  const fixed = Buffer.alloc(6);
+  fixed.writeUInt16BE(priority, 0);
+  fixed.writeUInt16BE(10, 2);
+  fixed.writeUInt16BE(port, 4);
+  return Buffer.concat([fixed, encodeName(host)]);
 }
 
 const HEADER_BYTES = 12;
+const CLASS_IN = 1;
 const TYPE_A = 1;
+const TYPE_CNAME = 5;
+const TYPE_AAAA = 28;
+const TYPE_SRV = 33;
 const NXDOMAIN = 3;
 const SERVFAIL = 2;
+const TRUNCATED = 0x02_00;

@@ -75,6 +75,7 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       user: facts.user ?? 'router',
       password: facts.password ?? 'router-secret',
     },
+    dns: { servers: [], timeoutMs: 1000, minTtlMs: 1000, maxTtlMs: 30_000, srvIntervalMs: 5000 },
     probe: {
       intervalMs: 250,
       doubtIntervalMs: 100,

@@ -1,6 +1,7 @@
 /** What the router is told of the cluster: where it is, what it is, and the account to ask it with. */
 import { z } from 'zod';
-import { choice, secret, secretFile, seeds, text } from '../keys.ts';
+import { choice, secret, secretFile, text } from '../keys.ts';
+import { seeds } from './seeds.ts';
 
 export const cluster = z.strictObject({
   topology: choice(
@@ -21,8 +22,8 @@ export const cluster = z.strictObject({
     },
   ),
   seeds: seeds({
-    doc: 'Members to start from, as `host`, `host:port` (3306 without one) or `[IPv6]:port`; at least one.',
-    why: 'One reachable seed is enough to learn the others, but only as long as it is reachable: list all members you know.',
+    doc: 'Where to look for members: `host`, `host:port` (3306 without one), `[IPv6]:port`, a DNS name as `dns: {…}`, or a Kubernetes Service as `kubernetes: {…}`; one, or a list of any of them.',
+    why: 'One reachable member is enough to learn the others of a group, but only as long as it is reachable: list all members you know, or a name that stands for all of them. On one line: `dns://name:3306`, `srv://name`, `kubernetes://namespace/service`, with the remaining keys behind `?`. Which to choose: [discovery](discovery.md).',
   }),
   user: text({
     doc: 'Account the router asks the members with; needed unless `cluster.topology` is `static`.',

@@ -4,15 +4,17 @@ import type { SourceReport } from './source.ts';
 
 export function recordReport(events: EventLog, report: SourceReport): void {
   const { name, kind, destinations, failure } = report;
+  // Members that stand in the configuration are told of as members.
+  const level = kind === 'static' ? 'debug' : null;
   const fields = { source: name, source_kind: kind, addresses: destinations.length };
   if (failure === null) {
     const found = destinations.map(({ address }) => address);
     const shown = found.slice(0, MAX_SHOWN).join(', ') + (found.length > MAX_SHOWN ? ', …' : '');
-    events.record('info', 'discovery_found', `${name}: ${found.length} addresses: ${shown}`, fields);
+    events.record(level ?? 'info', 'discovery_found', `${name}: ${found.length} addresses: ${shown}`, fields);
     return;
   }
   const kept = destinations.length === 0 ? 'nothing is known yet' : `${destinations.length} addresses stay`;
-  events.record('warn', 'discovery_failed', `${name}: ${failure.message}; ${kept}`, {
+  events.record(level ?? 'warn', 'discovery_failed', `${name}: ${failure.message}; ${kept}`, {
     ...fields,
     failure: failure.code,
   });

@@ -59,15 +59,17 @@ export type SourceLedger = {
   fail(failure: SourceFailure): void;
 };
 
+/** @param initial what to go by until the first answer */
 export function createSourceLedger(
   kind: SourceKind,
   name: string,
   onReport: SourceContext['onReport'],
+  initial: readonly Destination[] = [],
 ): SourceLedger {
   let report: SourceReport = {
     kind,
     name,
-    destinations: [],
+    destinations: initial,
     lastSuccessAtMs: null,
     failure: null,
     successes: 0,

@@ -3,9 +3,9 @@ import { bareDestination } from '../../../routing/destinations.ts';
 import { type CreateSource, createSourceLedger } from './source.ts';
 
 /** @param addresses "host:port", in the order of preference */
-export function createStaticSource(addresses: readonly string[]): CreateSource {
+export function createStaticSource(label: string, addresses: readonly string[]): CreateSource {
   return ({ onReport }) => {
-    const ledger = createSourceLedger('static', 'static', onReport);
+    const ledger = createSourceLedger('static', label, onReport);
     ledger.succeed(addresses.map(bareDestination));
     return {
       report: ledger.report,
