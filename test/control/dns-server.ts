@@ -43,6 +43,7 @@ export async function startDnsServer(): Promise<DnsServer> {
   udp.bind(0, '127.0.0.1');
   await once(udp, 'listening');
   const { port } = udp.address();
+  let isClosed = false;
   const state: DnsServer = {
     server: `127.0.0.1:${port}`,
     answers,
@@ -50,6 +51,8 @@ export async function startDnsServer(): Promise<DnsServer> {
     askedByTcp,
     truncates: false,
     close() {
+      if (isClosed) return;
+      isClosed = true;
       udp.close();
       tcp.close();
     },
