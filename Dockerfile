@@ -1,7 +1,7 @@
 # The router's image: compiled JavaScript and the libraries it runs with, on a small Debian with Node and nothing more.
 #
 #   docker build -t fairlead .
-#   docker run --rm -p 6446:6446 -p 6447:6447 -p 127.0.0.1:8404:8404 \
+#   docker run --rm -p 6446-6449:6446-6449 -p 127.0.0.1:8404:8404 \
 #     -e FAIRLEAD_CLUSTER_SEEDS=db-0,db-1,db-2 -e FAIRLEAD_CLUSTER_USER=router -e FAIRLEAD_CLUSTER_PASSWORD=… fairlead
 ARG NODE_IMAGE=node:24-slim
 
@@ -31,7 +31,7 @@ ENV NODE_ENV=production \
     FAIRLEAD_ADMIN_LISTEN=0.0.0.0:8404
 # A number, so that Kubernetes can see that it is not root. Nothing is written: a read-only root file system will do.
 USER 999:999
-EXPOSE 6446 6447 8404
+EXPOSE 6446 6447 6448 6449 8404
 # SIGTERM drains (drain.delay, drain.timeout); the program listens for it also as process 1.
 STOPSIGNAL SIGTERM
 # The port is read from FAIRLEAD_ADMIN_LISTEN; who moves admin.listen in a file sets the variable too.

@@ -13,8 +13,14 @@ import { createRoster } from './roster.ts';
 import { decideStatic } from './static-decision.ts';
 import type { Topology } from './topology.ts';
 import { unreachable } from './unreachable.ts';
+import { withXListeners } from './x-listeners.ts';
 
 export function decide(input: DecisionInput): Decision {
+  const decision = decideRoles(input);
+  return { ...decision, topology: withXListeners(decision.topology, input) };
+}
+
+function decideRoles(input: DecisionInput): Decision {
   if (input.settings.topology === 'static') return decideStatic(input);
   const picture = chooseMetadata(input);
   switch (picture.kind) {

@@ -67,6 +67,8 @@ export type MemberAnswer = {
   readonly superReadOnly: boolean;
   /** `mysqlx_port`, or null without the X plugin. */
   readonly mysqlxPort: number | null;
+  /** `mysqlx_enable_hello_notice`; false without the X plugin, and where it is too old to have the variable. */
+  readonly mysqlxGreets: boolean;
   /** Null where the Group Replication plugin is not there or has no group name. */
   readonly group: GroupAnswer | null;
   /** Replication channels other than a group's own; null where they are not known, for want of a privilege or of time. */

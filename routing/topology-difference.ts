@@ -4,7 +4,7 @@
  * A member is the same member when its identity is: the same `server_uuid`, or the same address while one of the two
  * mentions has no identity yet. Another identity at the same address is a member that left and one that joined.
  */
-import type { ClusterFacts, Member, Topology } from './topology.ts';
+import type { ClusterFacts, DialAddress, Member, Topology } from './topology.ts';
 
 export type MemberField = keyof Member;
 
@@ -92,9 +92,20 @@ function memberChanges(before: readonly Member[], after: readonly Member[]): rea
 }
 
 function isSame(before: Member, after: Member, field: MemberField): boolean {
-  if (field === 'metadata') return isSameData(before.metadata, after.metadata);
-  if (field !== 'dial') return before[field] === after[field];
-  return before.dial?.host === after.dial?.host && before.dial?.port === after.dial?.port;
+  switch (field) {
+    case 'dial':
+      return isSameDial(before.dial, after.dial);
+    case 'metadata':
+      return isSameData(before.metadata, after.metadata);
+    case 'x':
+      return isSameDial(before.x?.dial, after.x?.dial) && before.x?.greets === after.x?.greets;
+    default:
+      return before[field] === after[field];
+  }
+}
+
+function isSameDial(before: DialAddress | null | undefined, after: DialAddress | null | undefined): boolean {
+  return before?.host === after?.host && before?.port === after?.port;
 }
 
 function isReordered(before: readonly Member[], after: readonly Member[]): boolean {
@@ -114,6 +125,7 @@ const MEMBER_FIELDS = [
   'id',
   'address',
   'dial',
+  'x',
   'role',
   'state',
   'acceptsWrites',

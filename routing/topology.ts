@@ -40,6 +40,13 @@ export type MemberMetadata = {
   readonly isHidden: boolean;
 };
 
+/** Where a member speaks X Protocol, and how. */
+export type XListener = {
+  readonly dial: DialAddress;
+  /** It sends a notice (hello) before the client has said anything: `mysqlx_enable_hello_notice`. */
+  readonly greets: boolean;
+};
+
 /** A destination as the cluster reports it, with what the router concluded for it. */
 export type Member = {
   /** `server_uuid`; empty while the member has never answered and no view has named it. */
@@ -48,6 +55,8 @@ export type Member = {
   readonly address: string;
   /** Null while the name has not resolved: then the member is never a candidate. */
   readonly dial: DialAddress | null;
+  /** Missing while that is not known, and where the member does not speak X Protocol. */
+  readonly x?: XListener;
   readonly role: MemberRole;
   readonly state: MemberState;
   /** True only for a confirmed, writable primary of a group with quorum. */

@@ -4,8 +4,9 @@
  * Liveness never asks this: a router whose cluster is away must not be restarted for it, only left out of the service.
  */
 import { candidates } from '../../routing/strategies.ts';
-import type { Topology } from '../../routing/topology.ts';
+import type { Member, Topology } from '../../routing/topology.ts';
 import { unreachable } from '../../routing/unreachable.ts';
+import { asReachedByX } from '../../routing/x-listeners.ts';
 import type { AdminSources, RouteFacts } from './sources.ts';
 
 export type Readiness = {
@@ -32,6 +33,8 @@ export function judgeReadiness(sources: ReadinessSources): Readiness {
   const topology = sources.topology();
   const facts = sources.routes();
   const routes = facts.map((route) => routeReadiness(topology, route));
+  // Where no member speaks X Protocol, nobody waits for its routes.
+  const isAwaited = (index: number) => facts[index]?.protocol !== 'x' || topology.members.some(speaksX);
   if (sources.isDraining()) return { isReady: false, summary: 'the router is stopping', routes };
   if (routes.length === 0) return { isReady: false, summary: 'no route is configured', routes };
 
@@ -41,7 +44,7 @@ export function judgeReadiness(sources: ReadinessSources): Readiness {
         ? ready(routes)
         : { isReady: false, summary: 'no route can route', routes };
     case 'all':
-      return routes.every((route) => route.canRoute)
+      return routes.every((route, index) => route.canRoute || !isAwaited(index))
         ? ready(routes)
         : { isReady: false, summary: 'not every route can route', routes };
     case 'primary':
@@ -58,7 +61,8 @@ function ready(routes: readonly RouteReadiness[]): Readiness {
   return { isReady: true, summary: `${routing} of ${routes.length} routes can route`, routes };
 }
 
-function routeReadiness(topology: Topology, route: RouteFacts): RouteReadiness {
+function routeReadiness(whole: Topology, route: RouteFacts): RouteReadiness {
+  const topology = route.protocol === 'x' ? asReachedByX(whole) : whole;
   const count = candidates(topology, route, 0, () => false).length;
   const reason = reasonAgainst(topology, route, count);
   return { name: route.name, candidates: count, canRoute: reason === '', reason };
@@ -71,8 +75,14 @@ function reasonAgainst(topology: Topology, route: RouteFacts, count: number): st
   const whys = topology.members
     .filter((member) => member.reason !== '')
     .map((member) => `${member.address}: ${member.reason}`);
+  if (route.protocol === 'x' && !topology.members.some(speaksX))
+    return 'no member is known to speak X Protocol';
   const wanted = route.role === 'primary' ? 'no member takes writes' : 'no member takes reads';
   return whys.length === 0 ? wanted : `${wanted} (${whys.slice(0, MAX_REASONS).join('; ')})`;
+}
+
+function speaksX(member: Member): boolean {
+  return member.x !== undefined;
 }
 
 /** A probe's answer is read by people: the first few reasons tell the story. */

@@ -58,9 +58,13 @@ export type RouteRole = 'primary' | 'secondary' | 'primary-and-secondary';
 /** MySQL Router's own names. */
 export type StrategyName = 'first-available' | 'round-robin' | 'round-robin-with-fallback' | 'next-available';
 
+/** `x`: X Protocol, on a port of its own. */
+export type RouteProtocol = 'classic' | 'x';
+
 export type RouteConfig = {
   readonly name: string;
   readonly listen: Listen;
+  readonly protocol: RouteProtocol;
   readonly role: RouteRole;
   readonly strategy: StrategyName;
   /** Sessions open at once through this route; 0 means no limit of its own. */

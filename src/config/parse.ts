@@ -153,7 +153,7 @@ function withoutRefused(
     else remove(rest, section, key);
   }
   const routes = rest['routes'];
-  if (!Array.isArray(routes)) return { tree: rest, routeIndexes: [0, 1] };
+  if (!Array.isArray(routes)) return { tree: rest, routeIndexes: [] };
   const routeIndexes = [...routes.keys()].filter((index) => !refusedRoutes.has(index));
   if (routeIndexes.length === 0) delete rest['routes'];
   else rest['routes'] = routes.filter((_, index) => !refusedRoutes.has(index));

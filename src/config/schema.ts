@@ -23,14 +23,16 @@ export const configSchema = z.strictObject({
     .prefault([
       { name: 'rw', listen: '0.0.0.0:6446', role: 'primary', strategy: 'first-available' },
       { name: 'ro', listen: '0.0.0.0:6447', role: 'secondary', strategy: 'round-robin-with-fallback' },
+      { name: 'x-rw', listen: '0.0.0.0:6448', protocol: 'x', role: 'primary' },
+      { name: 'x-ro', listen: '0.0.0.0:6449', protocol: 'x', role: 'secondary' },
     ])
     .register(keyFacts, {
       kind: 'routes',
       doc: 'What clients connect to: each route is one address with the role and the strategy behind it; 1 to 32.',
-      why: "The default is MySQL Router's ports for the classic protocol: 6446 to the primary, 6447 over the secondaries. Routes given here replace both.",
+      why: "The default is MySQL Router's ports: 6446 to the primary, 6447 over the secondaries, and 6448 and 6449 the same for X Protocol. Routes given here replace them all.",
       rule: `a list of 1 to ${MAX_ROUTES} routes, each with name, listen and role`,
       defaultText:
-        'name=rw,listen=0.0.0.0:6446,role=primary,strategy=first-available; name=ro,listen=0.0.0.0:6447,role=secondary,strategy=round-robin-with-fallback',
+        'name=rw,listen=0.0.0.0:6446,role=primary,strategy=first-available; name=ro,listen=0.0.0.0:6447,role=secondary,strategy=round-robin-with-fallback; name=x-rw,listen=0.0.0.0:6448,protocol=x,role=primary; name=x-ro,listen=0.0.0.0:6449,protocol=x,role=secondary',
     }),
   admin: z
     .strictObject({

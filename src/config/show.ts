@@ -20,6 +20,7 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
     routes: config.routes.map((route) => ({
       name: route.name,
       listen: formatHostPort(route.listen),
+      protocol: route.protocol,
       role: route.role,
       strategy: route.strategy,
       maxConnections: route.maxConnections,

@@ -2,9 +2,8 @@
  * One data thread: its listeners, its sessions, and the current topology. Knows nothing of worker threads; thread.ts
  * joins it to the main thread.
  */
-import { createFailedMembers } from '../../routing/failed-members.ts';
-import { createQuarantine, type Quarantine } from '../../routing/quarantine.ts';
 import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
+import type { RouteProtocol } from '../config/config.ts';
 import { createClientCounts } from '../shared/client-counts.ts';
 import { add, clientTables, routeOffset, sharedHeader, THREAD, threadCells } from '../shared/counters.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
@@ -21,13 +20,12 @@ import { isErrno, type Transport } from './connection.ts';
 import { createDrain, type Drain } from './drain.ts';
 import { createEventLimiter, type EventLimiter } from './event-limiter.ts';
 import { Farewells } from './farewell.ts';
-import { createGreetingPace } from './greeting-pace.ts';
-import { createHoldQueue } from './hold.ts';
 import { CAN_SHARE_PORTS, createListener, type Listener } from './listener.ts';
-import { Readmission } from './readmission.ts';
+import { Reachability } from './reachability.ts';
 import { Session } from './session.ts';
-import type { RouteState, ThreadContext } from './thread-context.ts';
+import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
 import { chooseTransport } from './transport-self-test.ts';
+import { XSession } from './x-session.ts';
 
 type Post = (message: FromDataThread) => void;
 
@@ -47,13 +45,9 @@ export class DataThread implements ThreadContext {
   readonly transport: Transport;
   readonly cells: Float64Array;
   readonly header: Int32Array;
-  readonly quarantine: Quarantine;
-  readonly failedMembers = createFailedMembers();
+  readonly reach: Readonly<Record<RouteProtocol, Reachability>>;
   readonly admission: Admission;
-  readonly readmission = new Readmission(this);
-  readonly sessions = new Set<Session>();
-  readonly holdQueue = createHoldQueue();
-  readonly greetingPace = createGreetingPace();
+  readonly sessions = new Set<OpenSession>();
   readonly farewells = new Farewells();
   readonly #post: Post;
   readonly #limiter: EventLimiter;
@@ -61,8 +55,6 @@ export class DataThread implements ThreadContext {
   #config: DataConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
   #drain: Drain | null = null;
-  /** Fulfilled when no listener is open any more; null while they accept. */
-  #stopped: Promise<unknown> | null = null;
   #nextSessionId: number;
   readonly #sweeper: NodeJS.Timeout;
 
@@ -74,7 +66,10 @@ export class DataThread implements ThreadContext {
     // Unique over all threads without asking them.
     this.#nextSessionId = start.threadIndex * SESSION_IDS_PER_THREAD + 1;
     this.#post = post;
-    this.quarantine = createQuarantine(start.config.quarantine);
+    this.reach = {
+      classic: new Reachability(this, 'classic', start.config.quarantine),
+      x: new Reachability(this, 'x', start.config.quarantine),
+    };
     const clients = createClientCounts(clientTables(start.counters), start.threadIndex);
     this.admission = createAdmission(this.header, clients, () => this.#config);
     this.#limiter = createEventLimiter(
@@ -127,9 +122,6 @@ export class DataThread implements ThreadContext {
           onDrained: () => this.#post({ kind: 'drained' }),
         });
         return;
-      case 'stop-accepting':
-        void this.#stopAccepting();
-        return;
       case 'list-sessions': {
         const sessions = [...this.sessions].slice(0, message.limit).map((session) => session.facts());
         return this.#post({ kind: 'sessions', requestId: message.requestId, sessions });
@@ -146,7 +138,10 @@ export class DataThread implements ThreadContext {
     this.#routes.set(bound.name, route);
     try {
       route.listener = await createListener(bound.listen, CAN_SHARE_PORTS, this.transport.kind, {
-        onConnection: (accepted) => void new Session(this, state, this.#nextSessionId++, accepted),
+        onConnection:
+          bound.protocol === 'x'
+            ? (accepted) => void new XSession(this, state, this.#nextSessionId++, accepted)
+            : (accepted) => void new Session(this, state, this.#nextSessionId++, accepted),
         onAcceptFailed: (code) => {
           add(this.cells, THREAD.acceptFailures, 1);
           this.event('error', 'accept_failed', `A connection could not be accepted: ${code}`, { code });
@@ -162,34 +157,32 @@ export class DataThread implements ThreadContext {
 
   /** Ends everything at once. */
   close(): void {
-    for (const { listener } of this.#routes.values()) listener?.close();
+    this.#stopAccepting();
     for (const session of this.sessions) session.cut('shutdown');
     clearInterval(this.#sweeper);
-    this.readmission.close();
-    this.holdQueue.close();
+    for (const reach of this.#allReach) reach.close();
     this.farewells.close();
   }
 
   #adopt(topology: Topology): void {
     this.#topology = topology;
-    this.readmission.onTopology(topology);
-    this.failedMembers.reset(topology);
+    for (const reach of this.#allReach) reach.adopt(topology);
     for (const session of this.sessions) session.onTopology(topology);
-    this.holdQueue.wakeAll();
+    for (const reach of this.#allReach) reach.holdQueue.wakeAll();
   }
 
   async #reload(config: DataConfig, routes: readonly BoundRoute[]): Promise<void> {
     this.#config = config;
-    this.quarantine.configure(config.quarantine);
+    for (const reach of this.#allReach) reach.quarantine.configure(config.quarantine);
     const kept = new Set(routes.map((route) => route.name));
     for (const [name, route] of this.#routes) {
       if (kept.has(name)) continue;
-      void route.listener?.closeWhenEmpty();
+      route.listener?.close();
       this.#routes.delete(name);
     }
     for (const bound of routes) {
       const open = this.#routes.get(bound.name);
-      if (open?.listener != null && isSameListen(open.state.bound, bound)) {
+      if (open?.listener != null && isSameListener(open.state.bound, bound)) {
         open.state.bound = bound;
         this.#post({ kind: 'listening', route: bound.name, port: open.listener.port });
         continue;
@@ -197,6 +190,10 @@ export class DataThread implements ThreadContext {
       open?.listener?.close();
       await this.open(bound);
     }
+  }
+
+  get #allReach(): readonly Reachability[] {
+    return [this.reach.classic, this.reach.x];
   }
 
   #sweep(): void {
@@ -210,12 +207,8 @@ export class DataThread implements ThreadContext {
     this.cells[THREAD.queuedBytes] = queuedBytes;
   }
 
-  /** What is queued is accepted yet. */
-  async #stopAccepting(): Promise<void> {
-    this.#stopped ??= Promise.all(
-      [...this.#routes.values()].map(({ listener }) => listener?.closeWhenEmpty()),
-    );
-    await this.#stopped;
+  #stopAccepting(): void {
+    for (const { listener } of this.#routes.values()) listener?.close();
   }
 }
 
@@ -224,6 +217,7 @@ const SESSION_IDS_PER_THREAD = 1e12;
 
 type OpenRoute = { readonly state: RouteState; listener: Listener | null };
 
-function isSameListen(one: BoundRoute, other: BoundRoute): boolean {
-  return one.listen.host === other.listen.host && one.listen.port === other.listen.port;
+function isSameListener(one: BoundRoute, other: BoundRoute): boolean {
+  const isSameListen = one.listen.host === other.listen.host && one.listen.port === other.listen.port;
+  return isSameListen && one.protocol === other.protocol;
 }

@@ -1,15 +1,13 @@
 /**
- * One attempt to reach one member: connect, then wait for its initial handshake.
+ * One attempt to reach one member: connect, then wait for its first word, where it has one.
  */
-import { ERR_HEADER } from '../../protocol/err-packet.ts';
-import { PROTOCOL_VERSION } from '../../protocol/initial-handshake.ts';
-import { PACKET_HEADER_BYTES } from '../../protocol/packet-header.ts';
 import type { Member } from '../../routing/topology.ts';
 import { Connection, type ConnectionSink, type Side, type Transport } from './connection.ts';
 import type { Farewells } from './farewell.ts';
+import type { FirstWord } from './first-word.ts';
 
 export type DialOutcome =
-  /** The server sent its initial handshake. */
+  /** The server sent its initial handshake; where servers do not speak first it stands, and has sent nothing. */
   | { readonly kind: 'greeted'; readonly connection: Connection; readonly firstBytes: Buffer }
   /** The server sent an ERR in its place, and closes. */
   | { readonly kind: 'error-packet'; readonly errorNumber: number; readonly packet: Buffer }
@@ -25,6 +23,7 @@ export class Dial implements ConnectionSink {
   readonly member: Member;
   readonly startedAtMs = performance.now();
   readonly #connection: Connection;
+  readonly #firstWord: FirstWord;
   readonly #settle: (dial: Dial, outcome: DialOutcome) => void;
   #timer: NodeJS.Timeout;
   readonly #deadlines: DialDeadlines;
@@ -38,16 +37,19 @@ export class Dial implements ConnectionSink {
     member: Member,
     address: { readonly host: string; readonly port: number },
     transport: Transport,
+    firstWord: FirstWord,
     deadlines: DialDeadlines,
     settle: (dial: Dial, outcome: DialOutcome) => void,
   ) {
     this.member = member;
+    this.#firstWord = firstWord;
     this.#settle = settle;
     this.#deadlines = deadlines;
     const { connectTimeoutMs, handshakeTimeoutMs } = deadlines;
     this.#timer = setTimeout(() => this.#late(), Math.min(connectTimeoutMs, handshakeTimeoutMs));
     this.#connection = Connection.dial(address, transport, this, () => {
       this.#connectedAtMs = performance.now();
+      if (!firstWord.isAwaited(member)) this.#greeted();
     });
   }
 
@@ -56,33 +58,34 @@ export class Dial implements ConnectionSink {
     if (this.#isSettled) return;
     this.#isSettled = true;
     clearTimeout(this.#timer);
-    farewells.abandonDial(this.#connection, this.#received, this.#deadlines.handshakeTimeoutMs);
+    const { handshakeTimeoutMs } = this.#deadlines;
+    this.#firstWord.abandonDial(this.#connection, this.#received, handshakeTimeoutMs, farewells);
   }
 
   onBytes(_side: Side, buffer: Buffer, length: number): void {
     if (this.#isSettled) return;
     this.#received = Buffer.concat([this.#received, buffer.subarray(0, length)]);
-    if (this.#received.length < PACKET_HEADER_BYTES) return;
-    const payloadBytes = this.#received.readUIntLE(0, 3);
-    const isPlausible =
-      payloadBytes > 0 && payloadBytes <= MAX_FIRST_PAYLOAD_BYTES && this.#received[3] === 0;
-    if (!isPlausible) return this.#finish({ kind: 'no-handshake', why: 'malformed' });
-    if (this.#received.length < PACKET_HEADER_BYTES + payloadBytes) return;
-    this.#finish(this.#outcomeOf(this.#received));
+    const opening = this.#firstWord.judge(this.#received);
+    switch (opening.kind) {
+      case 'incomplete':
+        return;
+      case 'greeting':
+        return this.#greeted();
+      case 'error':
+        return this.#finish({
+          kind: 'error-packet',
+          errorNumber: opening.errorNumber,
+          packet: this.#received,
+        });
+      case 'malformed':
+        return this.#finish({ kind: 'no-handshake', why: 'malformed' });
+      default:
+        opening satisfies never;
+    }
   }
 
-  #outcomeOf(packet: Buffer): DialOutcome {
-    switch (packet[PACKET_HEADER_BYTES]) {
-      case PROTOCOL_VERSION:
-        return { kind: 'greeted', connection: this.#connection, firstBytes: packet };
-      case ERR_HEADER: {
-        const numberAt = PACKET_HEADER_BYTES + 1;
-        const errorNumber = packet.length < numberAt + 2 ? 0 : packet.readUInt16LE(numberAt);
-        return { kind: 'error-packet', errorNumber, packet };
-      }
-      default:
-        return { kind: 'no-handshake', why: 'malformed' };
-    }
+  #greeted(): void {
+    this.#finish({ kind: 'greeted', connection: this.#connection, firstBytes: this.#received });
   }
 
   onEnd(): void {
@@ -123,8 +126,6 @@ export class Dial implements ConnectionSink {
 }
 
 const EMPTY = Buffer.alloc(0);
-/** Initial handshakes have about 100 bytes; the limit keeps a server that is none from filling memory. */
-const MAX_FIRST_PAYLOAD_BYTES = 16 * 1024;
 const OUT_OF_RESOURCES: ReadonlySet<string> = new Set([
   'EMFILE',
   'ENFILE',

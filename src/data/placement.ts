@@ -16,9 +16,11 @@ import {
   observeSeconds,
   ROUTE,
 } from '../shared/counters.ts';
+import type { SignalKind } from '../shared/signals.ts';
 import type { Connection } from './connection.ts';
 import { Dial, type DialOutcome } from './dial.ts';
 import type { HeldSession } from './hold.ts';
+import type { Reachability } from './reachability.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 
 /** What became of the search. Called once, and not after `abandon`. */
@@ -35,6 +37,7 @@ export type PlacementFailure =
 
 export class Placement implements HeldSession {
   readonly #context: ThreadContext;
+  readonly #reach: Reachability;
   readonly #route: RouteState;
   readonly #sink: PlacementSink;
   readonly #startedAtMs = performance.now();
@@ -53,6 +56,7 @@ export class Placement implements HeldSession {
 
   constructor(context: ThreadContext, route: RouteState, sink: PlacementSink) {
     this.#context = context;
+    this.#reach = context.reach[route.bound.protocol];
     this.#route = route;
     this.#sink = sink;
   }
@@ -90,7 +94,7 @@ export class Placement implements HeldSession {
 
   /** The login this search led to is over: the next held session may go on. */
   loginOver(): void {
-    this.#context.holdQueue.through(this);
+    this.#reach.holdQueue.through(this);
   }
 
   /** The client is gone. */
@@ -103,8 +107,8 @@ export class Placement implements HeldSession {
   #tryCandidates(): void {
     const { bound } = this.#route;
     const position = Atomics.add(this.#context.header, HEADER.roundRobinPosition + bound.index, 1);
-    const { quarantine, failedMembers } = this.#context;
-    const topology = this.#context.topology();
+    const { quarantine, failedMembers } = this.#reach;
+    const topology = this.#reach.topology();
     this.#untried = candidates(topology, bound, position, quarantine.isQuarantined, failedMembers.hasFailed);
     this.#hasTried = this.#untried.length > 0;
     this.#serverError = null;
@@ -118,10 +122,11 @@ export class Placement implements HeldSession {
       if (this.#dials.size === 0) this.#roundFailed();
       return;
     }
+    const { transport } = this.#context;
     const deadlines = this.#context.config().dial;
-    const dial = new Dial(member, member.dial, this.#context.transport, deadlines, (settled, outcome) =>
-      this.#settled(settled, outcome),
-    );
+    const settle = (settled: Dial, outcome: DialOutcome) => this.#settled(settled, outcome);
+    const { firstWord } = this.#reach;
+    const dial = new Dial(member, member.dial, transport, firstWord, deadlines, settle);
     this.#dials.add(dial);
     this.#armOvertaking(dial);
   }
@@ -134,10 +139,10 @@ export class Placement implements HeldSession {
     this.#overtakeTimer = setTimeout(() => {
       this.#overtakeTimer = null;
       // Others need not find out for themselves; the dial goes on and may still be the first.
-      this.#context.signal('no-handshake', dial.member);
+      this.#signal('no-handshake', dial.member);
       this.#reportFailure(dial.member, 'slow to greet');
       this.#dialNext();
-    }, this.#context.greetingPace.patienceMs());
+    }, this.#reach.greetingPace.patienceMs());
   }
 
   #settled(dial: Dial, outcome: DialOutcome): void {
@@ -152,22 +157,22 @@ export class Placement implements HeldSession {
         this.#serverError = outcome;
         this.#lastFailure = `${member.address} answered with error ${outcome.errorNumber}`;
         if (outcome.errorNumber === ERRORS.ER_SERVER_SHUTDOWN.number)
-          this.#context.signal('server-error', member, outcome.errorNumber);
+          this.#signal('server-error', member, outcome.errorNumber);
         break;
       case 'refused':
       case 'unreachable':
         this.#countDial(member, outcome.kind === 'refused' ? 'refused' : 'error');
-        this.#context.signal('dial-refused', member);
+        this.#signal('dial-refused', member);
         this.#reportFailure(member, outcome.code);
         break;
       case 'connect-timeout':
         this.#countDial(member, 'timeout');
-        this.#context.signal('dial-timeout', member);
+        this.#signal('dial-timeout', member);
         this.#reportFailure(member, 'no connection in time');
         break;
       case 'no-handshake':
         this.#countDial(member, 'no_handshake');
-        this.#context.signal('no-handshake', member);
+        this.#signal('no-handshake', member);
         this.#reportFailure(member, `no initial handshake: ${outcome.why}`);
         break;
       case 'out-of-resources':
@@ -185,7 +190,8 @@ export class Placement implements HeldSession {
 
   #succeed(dial: Dial, connection: Connection, greeting: Buffer): void {
     const nowMs = performance.now();
-    const { cells, readmission, greetingPace } = this.#context;
+    const { cells } = this.#context;
+    const { readmission, greetingPace } = this.#reach;
     const { member } = dial;
     this.#countDial(member, 'ok');
     greetingPace.observe(nowMs - dial.startedAtMs);
@@ -205,19 +211,19 @@ export class Placement implements HeldSession {
     if (this.#serverError !== null && !isPassing(this.#serverError.errorNumber)) return this.#giveUp();
     if (!this.#wait()) return;
     // Without a candidate only a new topology helps.
-    if (this.#hasTried) this.#context.holdQueue.retrySoon();
+    if (this.#hasTried) this.#reach.holdQueue.retrySoon();
   }
 
   /** Joins those who wait; false when that is not possible and the search is over. */
   #wait(): boolean {
     if (this.#heldSinceMs === null && !this.#beginHold()) return false;
-    this.#context.holdQueue.join(this);
+    this.#reach.holdQueue.join(this);
     return true;
   }
 
   #isCandidate(member: Member): boolean {
     const key = memberKey(member);
-    const now = candidates(this.#context.topology(), this.#route.bound, 0, () => false);
+    const now = candidates(this.#reach.topology(), this.#route.bound, 0, () => false);
     return now.some((candidate) => memberKey(candidate) === key);
   }
 
@@ -262,9 +268,17 @@ export class Placement implements HeldSession {
   #why(): string {
     const { bound } = this.#route;
     const waited = ((performance.now() - this.#startedAtMs) / 1000).toFixed(1);
-    const wanted = bound.role === 'primary' ? 'no confirmed writable primary' : 'no member accepts reads';
-    const reason = this.#lastFailure === '' ? wanted : this.#lastFailure;
+    const reason = this.#lastFailure === '' ? this.#whyNobody() : this.#lastFailure;
     return `${reason} (route ${bound.name}, waited ${waited} s)`;
+  }
+
+  #whyNobody(): string {
+    const { role, strategy } = this.#route.bound;
+    const isWritten = role === 'primary';
+    const others = candidates(this.#context.topology(), { role, strategy }, 0, () => false);
+    // Members are there, only not for this protocol.
+    if (others.length > 0) return `no X Protocol port is known of ${others[0]?.address}`;
+    return isWritten ? 'no confirmed writable primary' : 'no member accepts reads';
   }
 
   #close(): void {
@@ -273,7 +287,7 @@ export class Placement implements HeldSession {
       if (timer !== null) clearTimeout(timer);
     }
     for (const dial of this.#dials) this.#abandonDial(dial);
-    this.#context.holdQueue.leave(this);
+    this.#reach.holdQueue.leave(this);
     if (this.#heldSinceMs === null) return;
     Atomics.sub(this.#context.header, HEADER.heldInAll, 1);
     add(this.#context.cells, this.#route.offset + ROUTE.sessionsHeld, -1);
@@ -285,10 +299,18 @@ export class Placement implements HeldSession {
     this.#countDial(dial.member, 'abandoned');
   }
 
+  /**
+   * A dead X port says nothing of the member: the control plane knows how it is from a session of its own, and is not
+   * made to ask for what that session cannot tell.
+   */
+  #signal(kind: SignalKind, member: Member, errorNumber?: number): void {
+    if (this.#reach.protocol === 'classic') this.#context.signal(kind, member, errorNumber);
+  }
+
   #reportFailure(member: Member, why: string): void {
     this.#lastFailure = `${member.address}: ${why}`;
-    this.#context.failedMembers.reportFailure(member);
-    this.#context.readmission.failed(member, why);
+    this.#reach.failedMembers.reportFailure(member);
+    this.#reach.readmission.failed(member, why);
   }
 
   #count(cell: number): void {
@@ -296,7 +318,8 @@ export class Placement implements HeldSession {
   }
 
   #countDial(member: Member, result: DialResult): void {
-    const offset = memberOffset(member.slot) + MEMBER.dials + DIAL_RESULTS.indexOf(result);
+    const dials = this.#reach.protocol === 'x' ? MEMBER.xDials : MEMBER.dials;
+    const offset = memberOffset(member.slot) + dials + DIAL_RESULTS.indexOf(result);
     add(this.#context.cells, offset, 1);
   }
 }

@@ -5,14 +5,17 @@
 import type { Member, Topology } from '../../routing/topology.ts';
 import { MEMBER, memberOffset } from '../shared/counters.ts';
 import { Dial } from './dial.ts';
+import type { Reachability } from './reachability.ts';
 import type { ThreadContext } from './thread-context.ts';
 
 export class Readmission {
   readonly #context: ThreadContext;
+  readonly #reach: Reachability;
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(context: ThreadContext) {
+  constructor(context: ThreadContext, reach: Reachability) {
     this.#context = context;
+    this.#reach = reach;
   }
 
   /** A member was set aside. */
@@ -26,23 +29,25 @@ export class Readmission {
   }
 
   onTopology(topology: Topology): void {
-    this.#context.quarantine.keepOnly(topology.members);
+    this.#reach.quarantine.keepOnly(topology.members);
     for (const member of topology.members) this.show(member);
   }
 
   /** Brings the member's gauge up to date. */
   show(member: Member): void {
-    const isQuarantined = this.#context.quarantine.isQuarantined(member);
-    this.#context.cells[memberOffset(member.slot) + MEMBER.isQuarantined] = isQuarantined ? 1 : 0;
+    const isQuarantined = this.#reach.quarantine.isQuarantined(member);
+    const gauge = this.#reach.protocol === 'x' ? MEMBER.isXQuarantined : MEMBER.isQuarantined;
+    this.#context.cells[memberOffset(member.slot) + gauge] = isQuarantined ? 1 : 0;
   }
 
   #tick(): void {
-    const { quarantine, transport } = this.#context;
-    const { members } = this.#context.topology();
+    const { transport, farewells } = this.#context;
+    const { quarantine, firstWord } = this.#reach;
+    const { members } = this.#reach.topology();
     for (const member of quarantine.dueForProbe(members, Date.now())) {
       if (member.dial === null) continue;
-      new Dial(member, member.dial, transport, this.#context.config().dial, (_dial, outcome) => {
-        if (outcome.kind === 'greeted') this.#context.farewells.abandonHandshake(outcome.connection);
+      new Dial(member, member.dial, transport, firstWord, this.#context.config().dial, (_dial, outcome) => {
+        if (outcome.kind === 'greeted') firstWord.leave(outcome.connection, farewells);
         else if (outcome.kind !== 'error-packet') return;
         this.succeeded(member);
       });
@@ -52,20 +57,23 @@ export class Readmission {
 
   /** The member greeted. */
   succeeded(member: Member): void {
-    if (!this.#context.quarantine.reportSuccess(member)) return;
+    if (!this.#reach.quarantine.reportSuccess(member)) return;
     this.show(member);
-    this.#context.event('info', 'member_readmitted', `${member.address} answers again`, {
-      member: member.address,
-    });
+    const fields = { member: member.address, protocol: this.#reach.protocol };
+    this.#context.event('info', 'member_readmitted', `${this.#named(member)} answers again`, fields);
   }
 
   /** The member could not be reached, or did not greet. */
   failed(member: Member, why: string): void {
-    if (!this.#context.quarantine.reportFailure(member, Date.now())) return;
+    if (!this.#reach.quarantine.reportFailure(member, Date.now())) return;
     this.show(member);
     this.watch();
-    const fields = { member: member.address, why };
-    this.#context.event('warn', 'member_quarantined', `${member.address} is set aside: ${why}`, fields);
+    const fields = { member: member.address, protocol: this.#reach.protocol, why };
+    this.#context.event('warn', 'member_quarantined', `${this.#named(member)} is set aside: ${why}`, fields);
+  }
+
+  #named(member: Member): string {
+    return this.#reach.protocol === 'x' ? `X Protocol of ${member.address}` : member.address;
   }
 }
 

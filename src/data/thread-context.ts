@@ -3,19 +3,16 @@
  * the main thread. Owned by DataThread; everybody else reads it.
  */
 
-import type { FailedMembers } from '../../routing/failed-members.ts';
-import type { Quarantine } from '../../routing/quarantine.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
+import type { RouteProtocol } from '../config/config.ts';
+import type { EndReason } from '../shared/counters.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
-import type { BoundRoute, DataConfig } from '../shared/messages.ts';
+import type { BoundRoute, DataConfig, SessionFacts } from '../shared/messages.ts';
 import type { SignalKind } from '../shared/signals.ts';
 import type { Admission } from './admission.ts';
 import type { Transport } from './connection.ts';
 import type { Farewells } from './farewell.ts';
-import type { GreetingPace } from './greeting-pace.ts';
-import type { HoldQueue } from './hold.ts';
-import type { Readmission } from './readmission.ts';
-import type { Session } from './session.ts';
+import type { Reachability } from './reachability.ts';
 
 export type ThreadContext = {
   readonly transport: Transport;
@@ -23,19 +20,30 @@ export type ThreadContext = {
   readonly cells: Float64Array;
   /** What all threads share; changed with Atomics only. */
   readonly header: Int32Array;
-  readonly quarantine: Quarantine;
-  /** For routes of strategy `next-available`. */
-  readonly failedMembers: FailedMembers;
-  readonly readmission: Readmission;
+  /** What is known of the members as each protocol reaches them. */
+  readonly reach: Readonly<Record<RouteProtocol, Reachability>>;
   readonly admission: Admission;
-  readonly holdQueue: HoldQueue;
-  readonly greetingPace: GreetingPace;
   readonly farewells: Farewells;
-  readonly sessions: Set<Session>;
+  readonly sessions: Set<OpenSession>;
   config(): DataConfig;
   topology(): Topology;
   signal(kind: SignalKind, member: Member, errorNumber?: number): void;
   event(level: EventLevel, kind: string, message: string, fields?: EventFields): void;
+};
+
+/** A session of either protocol, as the thread knows it. */
+export type OpenSession = {
+  /** Bytes taken from one side and not yet by the kernel for the other. */
+  readonly queuedBytes: number;
+  /** What a new topology says of the session's member. */
+  onTopology(topology: Topology): void;
+  /** Ends it at its next command boundary outside a transaction, at the latest after the grace. */
+  endAtBoundary(reason: EndReason): void;
+  /** Ends it at once. */
+  cut(reason: EndReason): void;
+  /** Called about once a second. */
+  sweep(nowMs: number, idleTimeoutMs: number): void;
+  facts(): SessionFacts;
 };
 
 /** A route as the data thread works with it. A reload replaces `bound`; sessions keep the object. */

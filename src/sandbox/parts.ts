@@ -70,6 +70,17 @@ export const PART_DEFINITIONS = {
   },
   // A name server, for names that change.
   knot: { packages: ['knot'], release: 'sid' },
+  /** Speaks X Protocol: Python with MySQL's own connector (module `mysqlx`). */
+  'x-client': {
+    packages: ['python3-mysql.connector', 'python3'],
+    release: 'sid',
+    environment: (root) => ({
+      PYTHONHOME: join(root, 'usr'),
+      PYTHONPATH: join(root, 'usr', 'lib', 'python3', 'dist-packages'),
+      // The connector asks lsb_release for the system's name, where there is one; a system's Python cannot run with these.
+      PATH: join(root, 'usr', 'bin'),
+    }),
+  },
 } as const satisfies Record<string, PartDefinition>;
 
 export type PartName = keyof typeof PART_DEFINITIONS;

@@ -113,6 +113,9 @@ const MEMBER_CELLS = {
   commands: 1,
   dials: DIAL_RESULTS.length,
   isQuarantined: 1,
+  /** Attempts to reach it by X Protocol, which has a port of its own. */
+  xDials: DIAL_RESULTS.length,
+  isXQuarantined: 1,
 } as const satisfies Layout;
 
 /** Cells of a thread's own block. */
@@ -240,6 +243,7 @@ export function forgetThread(memory: SharedArrayBuffer, threadIndex: number): vo
     const base = memberOffset(slot);
     cells[base + MEMBER.sessionsOpen] = 0;
     cells[base + MEMBER.isQuarantined] = 0;
+    cells[base + MEMBER.isXQuarantined] = 0;
   }
 }
 
@@ -254,6 +258,7 @@ export function forgetMember(memory: SharedArrayBuffer, threads: number, slot: n
     cells[base + MEMBER.sessionsTotal] = 0;
     cells[base + MEMBER.commands] = 0;
     cells.fill(0, base + MEMBER.dials, base + MEMBER.dials + DIAL_RESULTS.length);
+    cells.fill(0, base + MEMBER.xDials, base + MEMBER.xDials + DIAL_RESULTS.length);
   }
 }
 

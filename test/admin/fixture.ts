@@ -21,6 +21,7 @@ export function member(address: string, facts: Partial<Member> = {}): Member {
     id: `00000000-0000-0000-0000-${address.replace(/\D/g, '').padStart(12, '0').slice(-12)}`,
     address,
     dial: { host: '127.0.0.1', port: 3306 },
+    x: { dial: { host: '127.0.0.1', port: 33060 }, greets: true },
     role: 'SECONDARY',
     state: 'ONLINE',
     acceptsWrites: false,
@@ -55,6 +56,7 @@ export function route(name: string, facts: Partial<RouteFacts> = {}): RouteFacts
   return {
     name,
     listen: { host: '127.0.0.1', port: 6446 },
+    protocol: 'classic',
     role: 'primary',
     strategy: 'first-available',
     maxConnections: 0,
@@ -84,7 +86,6 @@ export function facts(changes: Partial<Facts> = {}): Facts {
   return {
     version: '0.1.0',
     startedAtMs: START_MS,
-    process: { pid: 7, identity: 'f'.repeat(32), handOverSignal: 'SIGUSR2' },
     threads,
     counters: createCounterMemory(threads),
     readinessRule: 'any',
@@ -92,7 +93,6 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     routes: rwAndRo,
     threadsAlive: () => threads,
     isDraining: () => false,
-    drain: () => null,
     listSessions: () => Promise.resolve([]),
     limits: () => ({ maxConnections: 0, maxConnectionsPerClient: 0, maxHeldSessions: 1000 }),
     configReloads: () => ({ accepted: 0, rejected: 0, lastAcceptedAtMs: START_MS }),

@@ -26,6 +26,20 @@ const unresolved: Topology = {
   })),
 };
 
+const withoutX: Topology = {
+  ...healthyTopology(),
+  members: healthyTopology().members.map(({ x: _, ...one }) => one),
+};
+
+const withXOnSecondaries: Topology = {
+  ...healthyTopology(),
+  members: healthyTopology().members.map(({ x, ...one }) =>
+    one.acceptsWrites || x === undefined ? one : { ...one, x },
+  ),
+};
+
+const xrw = route('x-rw', { protocol: 'x', index: 2 });
+
 type Case = {
   readonly name: string;
   readonly topology: Topology;
@@ -39,6 +53,18 @@ const CASES: readonly Case[] = [
     topology: healthyTopology(),
     routes: [rw, ro],
     isReady: { any: true, all: true, primary: true },
+  },
+  {
+    name: 'X routes where no member speaks X Protocol',
+    topology: withoutX,
+    routes: [rw, ro, xrw],
+    isReady: { any: true, all: true, primary: true },
+  },
+  {
+    name: 'an X route whose member does not speak it, though others do',
+    topology: withXOnSecondaries,
+    routes: [rw, ro, xrw],
+    isReady: { any: true, all: false, primary: true },
   },
   {
     name: 'no member known',

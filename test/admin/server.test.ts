@@ -142,6 +142,7 @@ t.test('the topology is shown as the design promises', async (t) => {
     role: 'PRIMARY',
     state: 'ONLINE',
     dial: { host: '127.0.0.1', port: 3306 },
+    x: { dial: { host: '127.0.0.1', port: 33060 }, greets: true },
     acceptsWrites: true,
     acceptsReads: true,
     primarySessions: 'keep',

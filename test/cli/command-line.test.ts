@@ -74,7 +74,7 @@ t.test('every key is a flag: --route repeats, and a flag for yes or no may stand
   t.match(out, 'seeds: [ a:3306, b:3306, c:3306 ] # flag --cluster-seeds');
   t.match(
     out,
-    /name: x # flag --route\n {4}listen: 0\.0\.0\.0:1\n {4}role: primary\n {4}strategy: first-available/,
+    /name: x # flag --route\n {4}listen: 0\.0\.0\.0:1\n {4}protocol: classic\n {4}role: primary\n {4}strategy: first-available/,
   );
   t.match(out, 'closeRoOnPromotion: true # flag --close-ro-on-promotion');
   t.match(out, 'tracking: false # flag --relay-tracking');

@@ -16,6 +16,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       {
         name: 'rw',
         listen: { host: '0.0.0.0', port: 6446 },
+        protocol: 'classic',
         role: 'primary',
         strategy: 'first-available',
         maxConnections: 0,
@@ -23,6 +24,23 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       {
         name: 'ro',
         listen: { host: '0.0.0.0', port: 6447 },
+        protocol: 'classic',
+        role: 'secondary',
+        strategy: 'round-robin-with-fallback',
+        maxConnections: 0,
+      },
+      {
+        name: 'x-rw',
+        listen: { host: '0.0.0.0', port: 6448 },
+        protocol: 'x',
+        role: 'primary',
+        strategy: 'first-available',
+        maxConnections: 0,
+      },
+      {
+        name: 'x-ro',
+        listen: { host: '0.0.0.0', port: 6449 },
+        protocol: 'x',
         role: 'secondary',
         strategy: 'round-robin-with-fallback',
         maxConnections: 0,
@@ -237,7 +255,7 @@ t.test('unknown keys are refused where they stand, with what was probably meant'
     ['log: { colour: 1 }', 'f.yaml:2:8: log.colour: is not a known key; known here: level, format'],
     [
       'routes: [{ name: a, listen: ":1", role: primary, max: 1 }]',
-      'f.yaml:2:50: routes[0].max: is not a known key; known here: name, listen, role, strategy, maxConnections',
+      'f.yaml:2:50: routes[0].max: is not a known key; known here: name, listen, protocol, role, strategy, maxConnections',
     ],
   ];
   for (const [file, problem] of table) t.strictSame(problemsOf({ file: `${MINIMAL}${file}\n` }), [problem]);

@@ -57,7 +57,7 @@ t.test('the patience follows what servers usually take', async (t) => {
   const slow = await lab.server(t, (peer) => greetAfter(peer, 150));
   publish(lab, slow);
   const clients = await Promise.all(Array.from({ length: 40 }, () => RawClient.logIn(lab.port('ro'))));
-  t.ok(lab.thread.greetingPace.patienceMs() > 150);
+  t.ok(lab.thread.reach.classic.greetingPace.patienceMs() > 150);
   const other = await lab.server(t, (peer) => greetAfter(peer, 150));
   publish(lab, slow, other);
   for (let index = 0; index < 6; index++) clients.push(await RawClient.logIn(lab.port('ro')));

@@ -68,6 +68,7 @@ export function says(name: string, view: string | null, said: Said = {}): Observ
     superReadOnly: said.superReadOnly ?? (view !== null && !isPrimary),
     serverId: said.serverId ?? name.charCodeAt(0),
     mysqlxPort: null,
+    mysqlxGreets: false,
     channels: said.channels ?? null,
     lag: said.lag ?? NO_LAG_KNOWN,
     group,

@@ -201,6 +201,7 @@ export class SimulatedGroup {
       superReadOnly: !member.isWritable,
       serverId: 1,
       mysqlxPort: null,
+      mysqlxGreets: false,
       channels: null,
       lag: NO_LAG_KNOWN,
       group: {

@@ -29,11 +29,14 @@ import { memberNamed, topologyOf } from '../routing/members.ts';
 import { ScriptedServer, type ServerScript } from './scripted-server.ts';
 import { until } from './until.ts';
 
+const LAB_ROUTES = ['rw', 'ro', 'x-rw', 'x-ro'] as const;
+export type LabRoute = (typeof LAB_ROUTES)[number];
+
 export type LabOptions = {
   readonly mode?: 'fast' | 'portable';
   /** More keys of the configuration, as YAML. */
   readonly config?: string;
-  /** `maxConnections` of route `rw`. */
+  /** `maxConnections` of the routes to the primary. */
   readonly rwLimit?: number;
 };
 
@@ -45,7 +48,7 @@ export class DataLab {
   #thread: DataThread | null = null;
   #version = 0;
 
-  /** Starts the thread with routes `rw` and `ro`; all is closed, and must be back at zero, at the end of `t`. */
+  /** Starts the thread with routes `rw` and `ro`, and the same for X Protocol; all is closed, and must be back at zero, at the end of `t`. */
   static async start(t: Test, options: LabOptions = {}): Promise<DataLab> {
     const lab = new DataLab();
     const thread = await startDataThread(
@@ -68,7 +71,7 @@ export class DataLab {
     return this.#thread;
   }
 
-  port(route: 'rw' | 'ro' = 'rw'): number {
+  port(route: LabRoute = 'rw'): number {
     for (const message of this.posted) {
       if (message.kind === 'listening' && message.route === route) return message.port;
     }
@@ -90,26 +93,26 @@ export class DataLab {
     return server;
   }
 
-  route(cell: keyof typeof ROUTE, route: 'rw' | 'ro' = 'rw'): number {
-    return sumCells(this.counters, 1, routeOffset(route === 'rw' ? 0 : 1) + ROUTE[cell]);
+  route(cell: keyof typeof ROUTE, route: LabRoute = 'rw'): number {
+    return sumCells(this.counters, 1, routeOffset(LAB_ROUTES.indexOf(route)) + ROUTE[cell]);
   }
 
   threadCell(cell: keyof typeof THREAD): number {
     return sumCells(this.counters, 1, THREAD[cell]);
   }
 
-  ended(reason: EndReason, route: 'rw' | 'ro' = 'rw'): number {
-    const offset = routeOffset(route === 'rw' ? 0 : 1) + ROUTE.ended;
+  ended(reason: EndReason, route: LabRoute = 'rw'): number {
+    const offset = routeOffset(LAB_ROUTES.indexOf(route)) + ROUTE.ended;
     return sumCells(this.counters, 1, offset + END_REASONS.indexOf(reason));
   }
 
-  refused(reason: RefusalReason, route: 'rw' | 'ro' = 'rw'): number {
-    const offset = routeOffset(route === 'rw' ? 0 : 1) + ROUTE.refused;
+  refused(reason: RefusalReason, route: LabRoute = 'rw'): number {
+    const offset = routeOffset(LAB_ROUTES.indexOf(route)) + ROUTE.refused;
     return sumCells(this.counters, 1, offset + REFUSAL_REASONS.indexOf(reason));
   }
 
-  dials(slot: number, result: DialResult): number {
-    return sumCells(this.counters, 1, memberOffset(slot) + MEMBER.dials + DIAL_RESULTS.indexOf(result));
+  dials(slot: number, result: DialResult, cell: 'dials' | 'xDials' = 'dials'): number {
+    return sumCells(this.counters, 1, memberOffset(slot) + MEMBER[cell] + DIAL_RESULTS.indexOf(result));
   }
 
   events(kind: string): readonly ThreadEvent[] {
@@ -182,6 +185,8 @@ cluster: { seeds: [db], user: router }
 routes:
   - { name: rw, listen: "127.0.0.1:0", role: primary, maxConnections: ${rwLimit} }
   - { name: ro, listen: "127.0.0.1:0", role: secondary }
+  - { name: x-rw, listen: "127.0.0.1:0", role: primary, protocol: x, maxConnections: ${rwLimit} }
+  - { name: x-ro, listen: "127.0.0.1:0", role: secondary, protocol: x }
 relay: { mode: ${mode} }
 ${config}`,
   });

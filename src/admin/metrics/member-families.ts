@@ -126,6 +126,25 @@ export function memberFamilies(sources: AdminSources, counters: CounterReader): 
       },
       ['member', 'result'],
     ),
+    perBlock(
+      'counter',
+      'fairlead_x_dials_total',
+      'Attempts of data threads to reach the X Protocol port of the member, by how they ended.',
+      (write, labels, offset) => {
+        labels.dials.forEach((set, index) => {
+          write(set, counters.sum(offset + MEMBER.xDials + index));
+        });
+      },
+      ['member', 'result'],
+    ),
+    perBlock(
+      'gauge',
+      'fairlead_member_x_quarantined_threads',
+      'Data threads that have set the X Protocol port of the member aside after failures.',
+      (write, labels, offset) => {
+        write(labels.base, counters.sum(offset + MEMBER.isXQuarantined));
+      },
+    ),
     ...probeFamilies(sources, (address) => labelsOf(address).base),
   ];
 }

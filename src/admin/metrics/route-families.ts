@@ -79,7 +79,7 @@ export function routeFamilies(sources: AdminSources, counters: CounterReader): r
       kind: 'gauge',
       name: 'fairlead_route_info',
       help: 'Always 1; the labels say how the route is configured.',
-      labelNames: ['route', 'role', 'strategy', 'listen'],
+      labelNames: ['route', 'protocol', 'role', 'strategy', 'listen'],
       collect(write) {
         for (const route of sources.routes()) write(routeInfoLabels(route), 1);
       },
@@ -246,6 +246,7 @@ function routeInfoLabels(route: RouteFacts): Labels {
   const port = route.port ?? route.listen.port;
   return {
     route: route.name,
+    protocol: route.protocol,
     role: route.role,
     strategy: route.strategy,
     listen: `${route.listen.host}:${port}`,

@@ -1,6 +1,6 @@
 /** One route: what clients connect to. */
 import { z } from 'zod';
-import { integer, optionalChoice, requiredChoice, requiredListen, routeName } from '../keys.ts';
+import { choice, integer, optionalChoice, requiredChoice, requiredListen, routeName } from '../keys.ts';
 
 export const route = z.strictObject({
   name: routeName({
@@ -10,6 +10,11 @@ export const route = z.strictObject({
   listen: requiredListen({
     doc: 'Address the route accepts clients on; `:6446` is every IPv4 address, `[::]:6446` every address.',
     why: 'Bind 127.0.0.1 to serve only this machine.',
+  }),
+  protocol: choice(['classic', 'x'] as const, {
+    doc: 'The protocol clients speak on the route: `classic` is that of nearly all, `x` that of MySQL Shell and the X DevAPI.',
+    why: 'Each member has a port of its own for X Protocol (`mysqlx_port`), which the router learns from it. With `cluster.topology: static` it is taken to be ten times the port of the member.',
+    default: 'classic',
   }),
   role: requiredChoice(['primary', 'secondary', 'primary-and-secondary'] as const, {
     doc: 'Members a client of this route may reach.',

@@ -23,11 +23,13 @@ export type ServerTraits = {
   readonly isMariadb: boolean;
   /** Where the X protocol listens, or null without it. */
   readonly mysqlxPort: number | null;
+  /** Whether it says so itself that it speaks first in X Protocol: `mysqlx_enable_hello_notice`. */
+  readonly hasMysqlxHello: boolean;
 };
 
 export const DETECTION_QUERY =
   'SHOW GLOBAL VARIABLES WHERE Variable_name IN' +
-  " ('group_replication_group_name', 'mysqlx_port', 'server_uuid', 'server_uid', 'super_read_only', 'version')";
+  " ('group_replication_group_name', 'mysqlx_port', 'mysqlx_enable_hello_notice', 'server_uuid', 'server_uid', 'super_read_only', 'version')";
 
 /** @throws ControlFailure */
 export function readTraits(rows: unknown): ServerTraits {
@@ -40,5 +42,6 @@ export function readTraits(rows: unknown): ServerTraits {
     hasServerUid: values.has('server_uid'),
     isMariadb: /mariadb/i.test(values.get('version') ?? ''),
     mysqlxPort: mysqlxPort > 0 ? mysqlxPort : null,
+    hasMysqlxHello: values.has('mysqlx_enable_hello_notice'),
   };
 }

@@ -9,7 +9,7 @@ export type AnswerTimes = Pick<MemberAnswer, 'askedAtMs' | 'answeredAtMs'>;
 
 export type SelfFacts = Pick<
   MemberAnswer,
-  'serverUuid' | 'serverId' | 'version' | 'readOnly' | 'superReadOnly' | 'mysqlxPort'
+  'serverUuid' | 'serverId' | 'version' | 'readOnly' | 'superReadOnly' | 'mysqlxPort' | 'mysqlxGreets'
 >;
 
 /**
@@ -27,6 +27,7 @@ export function selfColumns(traits: ServerTraits): string {
     '@@global.read_only AS readOnly',
     '@@global.innodb_read_only AS innodbReadOnly',
     `${traits.hasSuperReadOnly ? '@@global.super_read_only' : '0'} AS superReadOnly`,
+    `${traits.hasMysqlxHello ? '@@global.mysqlx_enable_hello_notice' : '0'} AS mysqlxGreets`,
   ].join(', ');
 }
 
@@ -42,5 +43,6 @@ export function selfIn(row: Row | undefined, traits: ServerTraits): SelfFacts {
     readOnly: isOn(textIn(row, 'readOnly')) || isOn(textIn(row, 'innodbReadOnly')),
     superReadOnly: isOn(textIn(row, 'superReadOnly')),
     mysqlxPort: traits.mysqlxPort,
+    mysqlxGreets: isOn(textIn(row, 'mysqlxGreets')),
   };
 }

@@ -1,0 +1,346 @@
+/**
+ * The life of one session of X Protocol.
+ *
+ *   placing → login → opaque → closed
+ *
+ * The client may speak before there is a server: what it says is kept, up to a limit, and given to the server it is placed
+ * on. The login is read along to know when it is over. After that, in TLS or not, everything is relayed and nothing is
+ * known of boundaries (protocol/x/connection-phase.ts says why), as in any opaque session.
+ */
+import { ProtocolError } from '../../protocol/errors.ts';
+import { XConnectionPhase } from '../../protocol/x/connection-phase.ts';
+import { encodeXError } from '../../protocol/x/messages.ts';
+import { sessionFate } from '../../routing/session-fate.ts';
+import type { Member, Topology } from '../../routing/topology.ts';
+import { add, type EndReason, THREAD } from '../shared/counters.ts';
+import type { SessionFacts } from '../shared/messages.ts';
+import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
+import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
+import { Placement, type PlacementFailure } from './placement.ts';
+import { endReasonFor, errFor, type Refusal, refusalFor } from './refusal.ts';
+import { SessionAccount } from './session-account.ts';
+import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
+
+type Phase = 'placing' | 'login' | 'opaque' | 'closed';
+
+export class XSession implements ConnectionSink, OpenSession {
+  readonly #context: ThreadContext;
+  readonly #route: RouteState;
+  readonly #account: SessionAccount;
+  readonly #client: Connection;
+  /** Empty unless sessions are limited by client address. */
+  readonly #limitedAddress: string;
+  readonly #login: XConnectionPhase;
+  #phase: Phase = 'placing';
+  #placement: Placement | null = null;
+  #member: Member | null = null;
+  #server: Connection | null = null;
+  /** What the client has said and no server has been told: while there is none, or until one has agreed to TLS. */
+  #fromClient: Buffer = EMPTY;
+  /** Of those, from the beginning, how many a server may be told as soon as there is one. */
+  #readyBytes = 0;
+  #boundaryWait: BoundaryWait | null = null;
+  /** Of the client's login. */
+  #deadline: NodeJS.Timeout | null = null;
+  /** Who has sent FIN, in that order. */
+  readonly #ended: Side[] = [];
+  readonly #isAdmitted: boolean;
+
+  constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted) {
+    const { limits } = context.config();
+    this.#context = context;
+    this.#route = route;
+    this.#login = new XConnectionPhase(limits.maxHandshakeBytes);
+    this.#client = Connection.accept(accepted, context.transport, this);
+    this.#limitedAddress = limits.maxConnectionsPerClient > 0 ? this.#client.remoteAddress : '';
+    this.#account = new SessionAccount(context, route, id, this.#client);
+    context.sessions.add(this);
+    const limit = context.admission.enter(route, this.#limitedAddress);
+    this.#isAdmitted = limit === null;
+    if (limit === null) this.#place();
+    else this.#refuse({ reason: limit, detail: '' });
+  }
+
+  get queuedBytes(): number {
+    return this.#client.queuedBytes + (this.#server?.queuedBytes ?? 0);
+  }
+
+  onBytes(side: Side, buffer: Buffer, length: number): void {
+    switch (this.#phase) {
+      case 'placing':
+      case 'login':
+        return this.#readLogin(side, buffer.subarray(0, length));
+      case 'opaque':
+        return side === 'client' ? this.#toServer(buffer, length) : this.#toClient(buffer, length);
+      case 'closed':
+        return;
+      default:
+        this.#phase satisfies never;
+    }
+  }
+
+  /** A half-close is passed on: what the other side still has to say comes through. */
+  onEnd(side: Side): void {
+    if (this.#phase !== 'opaque')
+      return side === 'client' ? this.#finish('client_closed') : this.#serverClosed();
+    this.#ended.push(side);
+    if (this.#ended.length === 2) return this.#endBoth();
+    if (side === 'client') this.#server?.end();
+    else this.#client.end();
+  }
+
+  onDrain(side: Side): void {
+    if (side === 'client') this.#server?.resume();
+    else if (this.#phase === 'opaque' || this.#phase === 'login') this.#client.resume();
+  }
+
+  onClose(side: Side, error: NodeJS.ErrnoException | null): void {
+    if (side === 'client') return this.#finish(error === null ? 'client_closed' : 'client_error');
+    if (this.#phase === 'closed') return;
+    // That a server closes in order is the usual answer to a client's goodbye, and cannot be told from anything else.
+    if (error !== null && this.#member !== null) this.#context.signal('server-closed', this.#member);
+    if (this.#phase !== 'opaque') return this.#serverClosed();
+    if (this.#ended.length > 0) return this.#endBoth();
+    this.#endClient(error === null ? 'server_closed' : 'server_error');
+  }
+
+  onTopology(topology: Topology): void {
+    const member = this.#member;
+    if (member === null) return this.#placement?.onTopology();
+    const { id: memberId, address, role } = member;
+    const fate = sessionFate(topology, { memberId, address, role }, this.#route.bound.role);
+    if (fate === 'cut') return this.cut('member_gone');
+    const isOnPrimaryRoute = this.#route.bound.role === 'primary';
+    if (fate === 'drain') return this.endAtBoundary(isOnPrimaryRoute ? 'member_demoted' : 'member_promoted');
+    if (this.#boundaryWait === null || this.#boundaryWait.reason === 'shutdown') return;
+    this.#boundaryWait.close();
+    this.#boundaryWait = null;
+  }
+
+  endAtBoundary(reason: EndReason): void {
+    if (this.#phase === 'closed') return;
+    if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
+    // A doubt that passes calls off other waits, but not the router's own end.
+    if (this.#boundaryWait !== null && reason !== 'shutdown') return;
+    this.#boundaryWait?.close();
+    this.#boundaryWait = new BoundaryWait(reason, this.#context.config().drain.graceMs, {
+      knowledge: () => this.#boundary(),
+      takeMoved: () => this.#account.takeMoved(),
+      end: () => this.#endClient(reason),
+      cut: () => this.cut(reason),
+    });
+  }
+
+  cut(reason: EndReason): void {
+    this.#endClient(reason);
+  }
+
+  sweep(nowMs: number, idleTimeoutMs: number): void {
+    const idleForMs = this.#account.idleForMs(nowMs);
+    if (idleForMs === 0) return;
+    // A server that has closed reads no more, and many clients do not notice before their next command.
+    if (this.#ended[0] === 'server' && this.#server?.queuedBytes === 0)
+      return this.#endClient('server_closed');
+    const isOver = idleTimeoutMs > 0 && idleForMs >= idleTimeoutMs;
+    if (isOver && this.#phase === 'opaque') this.#endClient('idle_timeout');
+  }
+
+  facts(): SessionFacts {
+    return this.#account.facts(this.#state(), false);
+  }
+
+  #state(): string {
+    switch (this.#phase) {
+      case 'placing':
+        return this.#placement?.isHeld ? 'held' : 'dialling';
+      case 'login':
+        return 'connection';
+      case 'opaque':
+      case 'closed':
+        return this.#phase;
+      default:
+        return this.#phase satisfies never;
+    }
+  }
+
+  #place(): void {
+    this.#placement = new Placement(this.#context, this.#route, {
+      onPlaced: (member, connection, firstBytes) => this.#placed(member, connection, firstBytes),
+      onUnplaced: (failure) => this.#unplaced(failure),
+    });
+    this.#placement.start();
+  }
+
+  #placed(member: Member, server: Connection, firstBytes: Buffer): void {
+    this.#member = member;
+    this.#server = server;
+    this.#account.placedOn(member);
+    server.attach(this);
+    this.#phase = 'login';
+    const { clientHandshakeTimeoutMs } = this.#context.config().limits;
+    const late: Refusal = { reason: 'handshake_timeout', detail: 'no complete authentication in time' };
+    this.#deadline = setTimeout(() => this.#refuse(late), clientHandshakeTimeoutMs);
+    if (firstBytes.length > 0) this.#readLogin('server', firstBytes);
+    this.#tellServer();
+  }
+
+  #unplaced(failure: PlacementFailure): void {
+    this.#placement = null;
+    switch (failure.kind) {
+      case 'server-error':
+        this.#client.write(failure.packet, 0, failure.packet.length);
+        return this.#endClient('server_refused');
+      case 'hold-full':
+        return this.#refuse({
+          reason: 'hold_full',
+          detail: 'too many clients are waiting for a destination',
+        });
+      case 'no-destination':
+        return this.#refuse({ reason: 'no_destination', detail: failure.why });
+      default:
+        failure satisfies never;
+    }
+  }
+
+  #readLogin(side: Side, chunk: Buffer): void {
+    try {
+      if (side === 'server') this.#fromServer(chunk);
+      else this.#takeFromClient(chunk);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#refuse(refusalFor(error));
+    }
+  }
+
+  #fromServer(chunk: Buffer): void {
+    const before = this.#login.state;
+    this.#login.feedServer(chunk);
+    this.#toClient(chunk, chunk.length);
+    if (this.#login.state === 'authenticated') this.#account.authenticated();
+    if (this.#login.state === before) return;
+    const held = this.#fromClient;
+    this.#fromClient = EMPTY;
+    this.#client.resume();
+    if (this.#login.state === 'open') return this.#takeFromClient(held);
+    this.#loginOver();
+    this.#toServer(held, held.length);
+  }
+
+  /** Bytes of the client: those that may go on wait for a server, the rest for the server's word. */
+  #takeFromClient(chunk: Buffer): void {
+    const readBytes = this.#login.feedClient(chunk);
+    if (this.#phase === 'login') {
+      this.#toServer(chunk, readBytes);
+      if (this.#login.state === 'not-understood') return this.#loginOver();
+      if (readBytes === chunk.length) return;
+      this.#fromClient = Buffer.concat([this.#fromClient, chunk.subarray(readBytes)]);
+      return this.#client.pause();
+    }
+    // Before there is a server, what may go on and what may not lie in one buffer: see #tellServer.
+    this.#fromClient = Buffer.concat([this.#fromClient, chunk]);
+    this.#readyBytes += readBytes;
+    const { maxHandshakeBytes } = this.#context.config().limits;
+    if (this.#fromClient.length >= maxHandshakeBytes || readBytes < chunk.length) this.#client.pause();
+  }
+
+  /** A server is there: it hears what the client has said so far. */
+  #tellServer(): void {
+    if (this.#phase !== 'login') return;
+    const said = this.#fromClient;
+    this.#fromClient = Buffer.from(said.subarray(this.#readyBytes));
+    this.#toServer(said, this.#readyBytes);
+    if (this.#fromClient.length === 0) this.#client.resume();
+  }
+
+  #loginOver(): void {
+    this.#clearDeadline();
+    this.#placement?.loginOver();
+    this.#placement = null;
+    this.#phase = 'opaque';
+    this.#account.becameOpaque(this.#login.state === 'tls' ? 'tls' : 'X Protocol');
+  }
+
+  #toServer(buffer: Buffer, length: number): void {
+    if (length === 0) return;
+    this.#account.toServer(length);
+    if (this.#server?.write(buffer, 0, length)) this.#stall(this.#client);
+  }
+
+  #toClient(buffer: Buffer, length: number): void {
+    this.#account.toClient(length);
+    if (this.#client.write(buffer, 0, length)) this.#stall(this.#server);
+  }
+
+  #stall(source: Connection | null): void {
+    add(this.#context.cells, THREAD.backpressurePauses, 1);
+    source?.pause();
+  }
+
+  #boundary(): BoundaryKnowledge {
+    // A client that takes nothing for now makes a session quiet that is in the middle of a result.
+    const hasAll = this.#phase === 'opaque' && this.#client.queuedBytes === 0;
+    return hasAll && this.#account.lastSide === 'server' ? 'unknown' : 'busy';
+  }
+
+  /** The server has closed before the login was over; whether it said why is in the client's hands. */
+  #serverClosed(): void {
+    if (this.#phase === 'closed') return;
+    if (this.#login.hasServerRefused) return this.#endClient('server_refused');
+    this.#refuse({ reason: 'server_lost', detail: 'the server closed during authentication' });
+  }
+
+  #endBoth(): void {
+    const server = this.#server;
+    this.#server = null;
+    // What it has still to get reaches it.
+    if (server !== null) this.#context.farewells.leave(server);
+    this.#endClient(this.#ended[0] === 'server' ? 'server_closed' : 'client_closed');
+  }
+
+  /** Answers the client with an error of the router's own, where one can be put, and ends the session. */
+  #refuse(refusal: Refusal): void {
+    if (this.#phase === 'closed') return;
+    const err = errFor(refusal);
+    const frame = encodeXError(err);
+    if (this.#login.isServerBetweenFrames) this.#client.write(frame, 0, frame.length);
+    this.#account.refused(refusal, err.errorCode);
+    this.#endClient(endReasonFor(refusal.reason));
+  }
+
+  /** Ends the session; what was sent to the client before still reaches it. */
+  #endClient(reason: EndReason): void {
+    if (this.#phase === 'closed') return;
+    this.#close(reason);
+    this.#context.farewells.leave(this.#client);
+  }
+
+  /** Ends the session of a client that is gone. */
+  #finish(reason: EndReason): void {
+    if (this.#phase === 'closed') return;
+    this.#close(reason);
+    this.#client.destroy();
+  }
+
+  #close(reason: EndReason): void {
+    this.#phase = 'closed';
+    this.#placement?.abandon();
+    this.#placement?.loginOver();
+    this.#placement = null;
+    this.#boundaryWait?.close();
+    this.#boundaryWait = null;
+    this.#clearDeadline();
+    this.#server?.destroy();
+    this.#server = null;
+    this.#fromClient = EMPTY;
+    this.#account.close(reason);
+    this.#context.sessions.delete(this);
+    if (this.#isAdmitted) this.#context.admission.leave(this.#route, this.#limitedAddress);
+  }
+
+  #clearDeadline(): void {
+    if (this.#deadline !== null) clearTimeout(this.#deadline);
+    this.#deadline = null;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
