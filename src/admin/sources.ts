@@ -11,6 +11,8 @@ export type AdminSources = {
   /** Version of the program. */
   readonly version: string;
   readonly startedAtMs: number;
+  /** Which process this is, for commands that send it signals. */
+  readonly process: ProcessFacts;
   /** Data threads the program was started with: as many blocks the counters have. */
   readonly threads: number;
   readonly counters: SharedArrayBuffer;
@@ -22,6 +24,8 @@ export type AdminSources = {
   threadsAlive(): number;
   /** True from the signal to stop on. */
   isDraining(): boolean;
+  /** Null unless it is draining. */
+  drain(): DrainFacts | null;
   /** The sessions that are open now, at most `limit` over all threads. May fail or never come: the caller gives up. */
   listSessions(limit: number): Promise<readonly SessionFacts[]>;
   limits(): SessionLimits;
@@ -49,6 +53,20 @@ export type SessionLimits = {
   readonly maxConnectionsPerClient: number;
   /** 0 means that nobody is kept waiting. */
   readonly maxHeldSessions: number;
+};
+
+export type ProcessFacts = {
+  readonly pid: number;
+  /** The same for no other process anywhere; null where the system does not tell. */
+  readonly identity: string | null;
+  /** Asks it to let another process take its place. */
+  readonly handOverSignal: NodeJS.Signals;
+};
+
+export type DrainFacts = {
+  readonly startedAtMs: number;
+  /** What is open then is closed. */
+  readonly endsAtMs: number;
 };
 
 export type ReloadFacts = {

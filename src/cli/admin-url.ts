@@ -1,6 +1,7 @@
 /**
  * Where a running router's admin server is to be found.
  */
+import type { Listen } from '../config/config.ts';
 import { formatHostPort, parseListen } from '../config/values.ts';
 
 /** A URL, or "host:port" for short; null for anything else. */
@@ -14,6 +15,11 @@ export function parseAdminUrl(text: string): URL | null {
 export function defaultAdminUrl(environment: Readonly<Record<string, string | undefined>>): URL {
   const listen = parseListen(environment['FAIRLEAD_ADMIN_LISTEN'] ?? '');
   if (listen === null || listen.port === 0) return new URL('http://127.0.0.1:8404');
-  const host = listen.host === '0.0.0.0' ? '127.0.0.1' : listen.host === '::' ? '::1' : listen.host;
-  return new URL(`http://${formatHostPort({ host, port: listen.port })}`);
+  return urlOfListen(listen);
+}
+
+/** Where an admin server that listens so can be reached from its own machine. */
+export function urlOfListen({ host, port }: Listen): URL {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return new URL(`http://${formatHostPort({ host: reachable, port })}`);
 }

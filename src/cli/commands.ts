@@ -6,6 +6,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { defaultAdminUrl, parseAdminUrl } from './admin-url.ts';
 import { addConfigFlags, sourcesOf } from './config-flags.ts';
 import type { DemoOptions } from './demo.ts';
+import type { DrainOptions } from './drain.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 import { programVersion } from './version.ts';
@@ -40,12 +41,18 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     .addHelpText('after', PROGRAM_HELP);
 
   addConfigFlags(
-    subcommand(program, 'run', 'Run the router until SIGTERM; SIGHUP reloads the configuration.'),
+    subcommand(program, 'run', 'Run the router until SIGTERM; SIGHUP reloads the configuration.').addOption(
+      new Option(
+        '--takeover [admin]',
+        'take the place of the router that runs on these ports, found at admin.listen or at this address',
+      ).argParser(adminUrl),
+    ),
   )
     .addHelpText('after', RUN_HELP)
-    .action(async (_options: unknown, command: Command) => {
+    .action(async (options: { readonly takeover?: URL | true }, command: Command) => {
       const { run } = await import('./run.ts');
-      exit(await run({ sources: sourcesOf(command, terminal) }));
+      const takeover = options.takeover === true ? 'admin.listen' : (options.takeover ?? null);
+      exit(await run({ sources: sourcesOf(command, terminal), takeover }));
     });
 
   addConfigFlags(
@@ -58,16 +65,21 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     });
 
   subcommand(program, 'status', 'Ask a running router for its members and routes.')
-    .addOption(
-      new Option('--admin <url>', 'address of its admin server')
-        .argParser(adminUrl)
-        .default(defaultAdminUrl(terminal.environment)),
-    )
+    .addOption(adminOption(terminal))
     .option('--json', 'print JSON')
     .addHelpText('after', STATUS_HELP)
     .action(async (options: { readonly admin: URL; readonly json?: true }) => {
       const { status } = await import('./status.ts');
       exit(await status({ admin: options.admin, asJson: options.json === true }, terminal));
+    });
+
+  subcommand(program, 'drain', 'Stop the router of this machine in order, and wait until it has.')
+    .addOption(adminOption(terminal))
+    .option('--no-wait', 'tell it and return at once')
+    .addHelpText('after', DRAIN_HELP)
+    .action(async (options: DrainOptions) => {
+      const { drain } = await import('./drain.ts');
+      exit(await drain(options, terminal));
     });
 
   subcommand(
@@ -94,6 +106,12 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
 /** Subcommands take over how the program ends and writes. */
 function subcommand(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).allowExcessArguments(false);
+}
+
+function adminOption(terminal: Terminal): Option {
+  return new Option('--admin <url>', 'address of its admin server')
+    .argParser(adminUrl)
+    .default(defaultAdminUrl(terminal.environment));
 }
 
 function adminUrl(text: string): URL {
@@ -125,8 +143,9 @@ Examples:
   fairlead check --config fairlead.yaml  is this configuration right, and what is in force?
   fairlead run --config fairlead.yaml    run the router
   fairlead status                        who is primary, which routes can route?
+  fairlead drain                         stop it in order and wait
 
-Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 not ready (status).`;
+Exit codes: 0 done, 1 failed, 2 wrong command line or configuration, 3 not ready (status), 4 cut short (drain).`;
 
 const RUN_HELP = `
 Every key can be given in the file, as an environment variable (FAIRLEAD_HOLD_TIMEOUT=5s) or as a flag
@@ -137,7 +156,11 @@ Examples:
   fairlead run --cluster-seeds db-0.db,db-1.db,db-2.db --cluster-user router --cluster-password-file /run/secrets/router
   fairlead run --config fairlead.yaml --log-level debug --route name=rw,listen=127.0.0.1:3306,role=primary
 
-Signals: SIGTERM and SIGINT stop it gracefully (drain.delay, drain.timeout), SIGHUP reads the configuration again.
+With --takeover it starts beside a router that runs on the same ports, and that one then only ends its sessions: an upgrade
+without a connect that fails. Where no router answers, it starts as usual.
+
+Signals: SIGTERM and SIGINT stop it gracefully (drain.delay, drain.timeout), SIGHUP reads the configuration again,
+SIGUSR2 is how a router that takes over asks for the ports.
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong command line or configuration.`;
 
 const CHECK_HELP = `
@@ -158,6 +181,17 @@ Examples:
   fairlead status --json | jq .topology.primary
 
 Exit codes: 0 ready, 1 nothing answers, 3 it answers and is not ready.`;
+
+const DRAIN_HELP = `
+The router is found by its admin server and told by SIGTERM: run this on its machine or in its container, as its user or
+root. Without --admin it asks 127.0.0.1 at the port of FAIRLEAD_ADMIN_LISTEN, or at 8404.
+
+Examples:
+  fairlead drain
+  kubectl exec router-0 -- fairlead drain --no-wait
+
+Exit codes: 0 it has stopped and all sessions had ended, 1 it cannot be reached or told, or does not end,
+4 it has stopped, but sessions were still open at drain.timeout and were closed.`;
 
 const DEMO_HELP = `
 The members are real MySQL servers, fetched once from Debian's archive (about 100 MB) into the folder .cache; or, with

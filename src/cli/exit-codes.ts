@@ -7,6 +7,8 @@ export const EXIT = {
   usage: 2,
   /** `fairlead status`: the router answers and is not ready. */
   notReady: 3,
+  /** `fairlead drain`: it has stopped, but sessions were open at `drain.timeout` and were closed. */
+  cutShort: 4,
 } as const;
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];

@@ -2,6 +2,7 @@
  * `fairlead status`: asks a running router's admin server and prints what it says, for people or as JSON.
  */
 import { z } from 'zod';
+import { describeFailure, fetchText } from './admin-client.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { table } from './table.ts';
 import type { Terminal } from './terminal.ts';
@@ -52,24 +53,6 @@ async function ask(admin: URL): Promise<Asked> {
   }
 }
 
-async function fetchText(url: URL): Promise<{ readonly status: number; readonly body: string }> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(DEADLINE_MS), redirect: 'error' });
-  return { status: response.status, body: await response.text() };
-}
-
-function describeFailure(admin: URL, error: unknown): string {
-  const at = admin.href.replace(/\/$/, '');
-  if (error instanceof SyntaxError || error instanceof z.ZodError) {
-    return `what answers at ${at} is not the admin server of a Fairlead this command knows`;
-  }
-  if (error instanceof DOMException && error.name === 'TimeoutError') {
-    return `${at} accepts connections but does not answer within ${DEADLINE_MS / 1000} s`;
-  }
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return `nothing answers at ${at}: ${reason}\nIs the router running there? Its address is the key admin.listen; --admin names another one.`;
-}
-
 function describe(admin: URL, { readiness, topology, routes }: Answers): string {
   const facts = [
     topology.mode,
@@ -118,9 +101,6 @@ function withoutControls(text: string): string {
 
 const MEMBER_COLUMNS = ['MEMBER', 'ROLE', 'STATE', 'WRITES', 'READS', 'VERSION', 'REASON'];
 const ROUTE_COLUMNS = ['ROUTE', 'LISTEN', 'ROLE', 'STRATEGY', 'CANDIDATES', 'OPEN', 'HELD', 'REASON'];
-
-/** The admin server answers within a second; the rest is for the network. */
-const DEADLINE_MS = 3_000;
 
 const topologySchema = z.looseObject({
   version: z.number(),

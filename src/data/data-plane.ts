@@ -3,9 +3,10 @@
  * hears their signals.
  */
 import { Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
-import type { Config, RouteConfig } from '../config/config.ts';
+import type { Topology } from '../../routing/topology.ts';
+import type { Config, Listen, RouteConfig } from '../config/config.ts';
 import { createCounterMemory, forgetMember, forgetThread } from '../shared/counters.ts';
 import type { EventLog } from '../shared/events.ts';
 import type {
@@ -24,6 +25,10 @@ import { type RouteStatus, RouteTable } from './route-table.ts';
 export type DataPlaneOptions = {
   readonly config: Config;
   readonly events: EventLog;
+  /** What is known already; the threads start with it. */
+  readonly topology: Topology;
+  /** Addresses that another router listens on and is about to give up: they are shared with it for that long. */
+  readonly takenOver: readonly Listen[];
   onSignal(signal: Signal): void;
 };
 
@@ -34,7 +39,9 @@ export class ListenError extends Error {
   readonly code: string;
 
   constructor(route: string, address: string, code: string, message: string) {
-    super(`route ${route} cannot listen on ${address}: ${message}`);
+    const hint =
+      code === 'EADDRINUSE' ? '; another Fairlead that has it can be replaced with --takeover' : '';
+    super(`route ${route} cannot listen on ${address}: ${message}${hint}`);
     this.route = route;
     this.code = code;
   }
@@ -48,7 +55,7 @@ export class DataPlane {
   readonly #routes: RouteTable;
   readonly #workers: (Worker | null)[];
   #config: DataConfig;
-  #topology: Topology = EMPTY_TOPOLOGY;
+  #topology: Topology;
   #isClosing = false;
   #nextRequestId = 1;
   readonly #sessionRequests = new Map<number, SessionRequest>();
@@ -58,6 +65,7 @@ export class DataPlane {
   private constructor(options: DataPlaneOptions) {
     this.#events = options.events;
     this.#onSignal = options.onSignal;
+    this.#topology = options.topology;
     this.#config = this.#dataConfig(options.config);
     this.threads = CAN_SHARE_PORTS ? options.config.threads : 1;
     this.counters = createCounterMemory(this.threads);
@@ -73,7 +81,10 @@ export class DataPlane {
   static async start(options: DataPlaneOptions): Promise<DataPlane> {
     const plane = new DataPlane(options);
     // Data threads share their ports, with another router as well: that the port is ours alone shows only here.
-    for (const route of options.config.routes) await tryListen(route, false);
+    for (const route of options.config.routes) {
+      const isTakenOver = options.takenOver.some((listen) => isDeepStrictEqual(listen, route.listen));
+      if (!isTakenOver) await tryListen(route, false);
+    }
     try {
       plane.#startThreads(0, 1);
       await plane.#routes.settled();
@@ -132,6 +143,11 @@ export class DataPlane {
       this.#draining = { left, resolve };
       this.#post({ kind: 'drain', stopAcceptingAfterMs, timeoutMs });
     });
+  }
+
+  /** Another process has taken the ports over: accepts nobody any more, but for those that are queued. */
+  stopAccepting(): void {
+    this.#post({ kind: 'stop-accepting' });
   }
 
   /** Sessions open now, at most `limit` over all threads, each thread having its share. */

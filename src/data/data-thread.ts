@@ -55,6 +55,8 @@ export class DataThread implements ThreadContext {
   #config: DataConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
   #drain: Drain | null = null;
+  /** Fulfilled when no listener is open any more; null while they accept. */
+  #stopped: Promise<unknown> | null = null;
   #nextSessionId: number;
   readonly #sweeper: NodeJS.Timeout;
 
@@ -122,6 +124,9 @@ export class DataThread implements ThreadContext {
           onDrained: () => this.#post({ kind: 'drained' }),
         });
         return;
+      case 'stop-accepting':
+        void this.#stopAccepting();
+        return;
       case 'list-sessions': {
         const sessions = [...this.sessions].slice(0, message.limit).map((session) => session.facts());
         return this.#post({ kind: 'sessions', requestId: message.requestId, sessions });
@@ -157,7 +162,7 @@ export class DataThread implements ThreadContext {
 
   /** Ends everything at once. */
   close(): void {
-    this.#stopAccepting();
+    for (const { listener } of this.#routes.values()) listener?.close();
     for (const session of this.sessions) session.cut('shutdown');
     clearInterval(this.#sweeper);
     for (const reach of this.#allReach) reach.close();
@@ -177,7 +182,7 @@ export class DataThread implements ThreadContext {
     const kept = new Set(routes.map((route) => route.name));
     for (const [name, route] of this.#routes) {
       if (kept.has(name)) continue;
-      route.listener?.close();
+      void route.listener?.closeWhenEmpty();
       this.#routes.delete(name);
     }
     for (const bound of routes) {
@@ -207,8 +212,12 @@ export class DataThread implements ThreadContext {
     this.cells[THREAD.queuedBytes] = queuedBytes;
   }
 
-  #stopAccepting(): void {
-    for (const { listener } of this.#routes.values()) listener?.close();
+  /** What is queued is accepted yet. */
+  async #stopAccepting(): Promise<void> {
+    this.#stopped ??= Promise.all(
+      [...this.#routes.values()].map(({ listener }) => listener?.closeWhenEmpty()),
+    );
+    await this.#stopped;
   }
 }
 

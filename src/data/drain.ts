@@ -14,7 +14,11 @@ export type DrainPlan = {
   readonly timeoutMs: number;
 };
 
-export type DrainActions = { stopAccepting(): void; onDrained(): void };
+export type DrainActions = {
+  /** Resolves when nobody can come any more. */
+  stopAccepting(): Promise<void>;
+  onDrained(): void;
+};
 
 export function createDrain(
   sessions: ReadonlySet<OpenSession>,
@@ -24,17 +28,22 @@ export function createDrain(
 ): Drain {
   const startedAtMs = performance.now();
   const spreadMs = Math.max(0, (plan.timeoutMs - plan.stopAcceptingAfterMs) * SPREAD_SHARE);
-  setTimeout(() => {
-    actions.stopAccepting();
+  const settleMs = Math.min(MAX_SETTLE_MS, spreadMs * SETTLE_SHARE);
+  let isAccepting = true;
+  const endSessions = () => {
+    isAccepting = false;
+    // The oldest first: who has just come is about to ask something.
     const open = [...sessions];
     open.forEach((session, index) => {
-      setTimeout(() => session.endAtBoundary('shutdown'), (spreadMs * index) / open.length);
+      const afterMs = settleMs + ((spreadMs - settleMs) * index) / open.length;
+      setTimeout(() => session.endAtBoundary('shutdown'), afterMs);
     });
-  }, plan.stopAcceptingAfterMs);
+  };
+  setTimeout(() => void actions.stopAccepting().then(endSessions), plan.stopAcceptingAfterMs);
   const watch = setInterval(() => {
     const elapsedMs = performance.now() - startedAtMs;
     if (elapsedMs >= plan.timeoutMs) for (const session of sessions) session.cut('shutdown');
-    if (elapsedMs < plan.stopAcceptingAfterMs || sessions.size > 0) return;
+    if (isAccepting || sessions.size > 0) return;
     // What sessions have sent last may still be on its way.
     if (farewells.size > 0 && elapsedMs < plan.timeoutMs + FAREWELL_MS) return;
     clearInterval(watch);
@@ -45,6 +54,9 @@ export function createDrain(
 
 /** Idle sessions are asked to end within this share of the time; the rest is left to those in a transaction. */
 const SPREAD_SHARE = 0.5;
+/** Nobody is asked before this share of that time: who has come in the last moment gets to log in and ask something. */
+const SETTLE_SHARE = 0.3;
+const MAX_SETTLE_MS = 1000;
 const TICK_MS = 20;
 /** What a farewell usually takes at most. */
 const FAREWELL_MS = 1000;

@@ -121,7 +121,6 @@ export class Session implements ConnectionSink {
   /** Ends the session at its next command boundary outside a transaction, at the latest after the grace. */
   endAtBoundary(reason: EndReason): void {
     if (this.#phase === 'closed') return;
-    if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
     // A doubt that passes calls off other waits, but not the router's own end.
     if (this.#boundaryWait !== null && reason !== 'shutdown') return;
     this.#boundaryWait?.close();
@@ -136,6 +135,7 @@ export class Session implements ConnectionSink {
   /** Ends the session at once. What was sent to the client before still reaches it. */
   cut(reason: EndReason): void {
     if (this.#phase === 'closed') return;
+    if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
     this.#endClient(reason);
   }
 

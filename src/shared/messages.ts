@@ -33,6 +33,8 @@ export type ToDataThread =
   | { readonly kind: 'reload'; readonly config: DataConfig; readonly routes: readonly BoundRoute[] }
   /** End sessions at boundaries within `graceMs`, then the rest, then answer `drained`. */
   | { readonly kind: 'drain'; readonly stopAcceptingAfterMs: number; readonly timeoutMs: number }
+  /** Another process has taken the ports over: accept nobody any more, whatever a drain under way had planned. */
+  | { readonly kind: 'stop-accepting' }
   | { readonly kind: 'list-sessions'; readonly requestId: number; readonly limit: number };
 
 export type FromDataThread =

@@ -86,6 +86,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
   return {
     version: '0.1.0',
     startedAtMs: START_MS,
+    process: { pid: 7, identity: 'f'.repeat(32), handOverSignal: 'SIGUSR2' },
     threads,
     counters: createCounterMemory(threads),
     readinessRule: 'any',
@@ -93,6 +94,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     routes: rwAndRo,
     threadsAlive: () => threads,
     isDraining: () => false,
+    drain: () => null,
     listSessions: () => Promise.resolve([]),
     limits: () => ({ maxConnections: 0, maxConnectionsPerClient: 0, maxHeldSessions: 1000 }),
     configReloads: () => ({ accepted: 0, rejected: 0, lastAcceptedAtMs: START_MS }),

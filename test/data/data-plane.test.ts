@@ -2,7 +2,7 @@
 import type { Worker } from 'node:worker_threads';
 import pino from 'pino';
 import t, { type Test } from 'tap';
-import type { Member } from '../../routing/topology.ts';
+import { EMPTY_TOPOLOGY, type Member } from '../../routing/topology.ts';
 import { DataPlane } from '../../src/data/data-plane.ts';
 import { HEADER, ROUTE, routeOffset, sharedHeader, THREAD, threadCells } from '../../src/shared/counters.ts';
 import { createEventLog } from '../../src/shared/events.ts';
@@ -124,6 +124,8 @@ async function openLab(t: Test, config = '') {
   const plane = await DataPlane.start({
     config: labConfig({ config: `threads: 2\n${config}` }),
     events,
+    topology: EMPTY_TOPOLOGY,
+    takenOver: [],
     onSignal: () => undefined,
   });
   t.teardown(async () => {

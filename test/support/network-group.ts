@@ -19,18 +19,22 @@ import {
   waitFor,
 } from '../../src/sandbox/index.ts';
 import { RouterProcess } from './router-process.ts';
+import type { Scope } from './scope.ts';
 
 export type NetworkGroup = {
   readonly sandbox: Sandbox;
   readonly network: Network;
   readonly group: Group;
   readonly podOf: (server: Server) => Pod;
+  /** The one that was started last. */
   readonly router: RouterProcess;
   readonly routerPod: Pod;
+  /** On the same host, after the one before was ended; returns when it serves. */
+  readonly startRouter: () => Promise<void>;
 };
 
 /** Returns when it serves. All of it is gone at the end of `t`. */
-export async function startNetworkGroup(t: Test): Promise<NetworkGroup> {
+export async function startNetworkGroup(t: Scope): Promise<NetworkGroup> {
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
   t.teardown(() => sandbox.close());
   const network = await sandbox.createNetwork();
@@ -45,11 +49,13 @@ export async function startNetworkGroup(t: Test): Promise<NetworkGroup> {
   });
   const routerPod = await network.addPod({ name: 'router' });
   const seeds = group.members.map(({ address }) => address);
-  const router = await RouterProcess.start(t, sandbox, {
-    seeds,
-    pod: routerPod,
-    flags: ['--hold-timeout=20s', '--threads=1'],
-  });
+  const start = () =>
+    RouterProcess.start(t, sandbox, {
+      seeds,
+      pod: routerPod,
+      flags: ['--hold-timeout=20s', '--threads=1'],
+    });
+  let router = await start();
   await router.untilServing(2);
   const primary = await group.primary();
   await primary.query('CREATE DATABASE app');
@@ -60,11 +66,24 @@ export async function startNetworkGroup(t: Test): Promise<NetworkGroup> {
     if (pod === undefined) throw new Error(`${server.name} has no pod`);
     return pod;
   };
-  return { sandbox, network, group, podOf, router, routerPod };
+  return {
+    sandbox,
+    network,
+    group,
+    podOf,
+    get router() {
+      return router;
+    },
+    routerPod,
+    startRouter: async () => {
+      router = await start();
+      await router.untilTopology('a primary', ({ primary }) => primary !== null);
+    },
+  };
 }
 
 /** Returns when every client of the load is at work. */
-export async function startLoad(t: Test, router: RouterProcess, size: LoadSize = {}): Promise<Load> {
+export async function startLoad(t: Scope, router: RouterProcess, size: LoadSize = {}): Promise<Load> {
   const { host, ports } = router;
   const load = Load.start({ host, ...ports }, Date.now() * 1000, size);
   t.teardown(() => load.stop(0));

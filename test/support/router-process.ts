@@ -3,11 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Test } from 'tap';
 import { z } from 'zod';
 import { ACCOUNTS, type Pod, type Sandbox, SandboxError, waitFor } from '../../src/sandbox/index.ts';
 import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
 import { type ParsedSample, parseExposition } from '../admin/exposition-parser.ts';
+import type { Scope } from './scope.ts';
 
 export type RouterOptions = {
   readonly seeds: readonly string[];
@@ -81,7 +81,7 @@ export class RouterProcess {
   }
 
   /** Returns when it listens. It is killed at the end of `t`, and with the sandbox in any case. */
-  static async start(t: Test, sandbox: Sandbox, options: RouterOptions): Promise<RouterProcess> {
+  static async start(t: Scope, sandbox: Sandbox, options: RouterOptions): Promise<RouterProcess> {
     const { pod } = options;
     const { rw, ro } = options.ports ?? (pod === undefined ? { rw: 0, ro: 0 } : { rw: 6446, ro: 6447 });
     const host = pod?.host ?? '127.0.0.1';
@@ -207,6 +207,12 @@ export class RouterProcess {
     await waitFor({ what: 'the reload', timeoutMs: 5000, intervalMs: 10 }, async () =>
       this.events('reloaded').length > before ? true : undefined,
     );
+  }
+
+  /** SIGKILL; returns when it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#exited;
   }
 
   /** As a supervisor does: SIGTERM. @returns its exit code */

@@ -1,0 +1,255 @@
+/**
+ * The router as a whole: control plane, data plane and admin server of one process, from their start to their end.
+ */
+import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
+import { type AdminServer, createAdminServer } from '../admin/server.ts';
+import type { AdminSources, DrainFacts } from '../admin/sources.ts';
+import type { Config, Listen } from '../config/config.ts';
+import { type ConfigSources, reloadConfig } from '../config/load.ts';
+import { describeProblems } from '../config/problems.ts';
+import { type ControlPlane, createControlPlane } from '../control/control-plane.ts';
+import { DataPlane } from '../data/data-plane.ts';
+import type { EventLog } from '../shared/events.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import type { ProgramLog } from './logger.ts';
+import { HAND_OVER_SIGNAL, type Orders } from './orders.ts';
+import { identityOf } from './process-identity.ts';
+import { type Predecessor, replace, untilAbleToRoute } from './takeover.ts';
+import { programVersion } from './version.ts';
+
+export type RouterStart = {
+  readonly config: Config;
+  readonly sources: ConfigSources;
+  readonly logger: ProgramLog;
+  readonly events: EventLog;
+  readonly orders: Orders;
+  /** Whose place to take; null when there is nobody. */
+  readonly predecessor: Predecessor | null;
+};
+
+export class Router {
+  readonly #sources: ConfigSources;
+  readonly #logger: ProgramLog;
+  readonly #events: EventLog;
+  readonly #orders: Orders;
+  readonly #startedAtMs = Date.now();
+  readonly #reloads = { accepted: 0, rejected: 0, lastAcceptedAtMs: Date.now() };
+  #config: Config;
+  #dataPlane: DataPlane | null = null;
+  #controlPlane: ControlPlane | null = null;
+  #admin: AdminServer | null = null;
+  #drain: DrainFacts | null = null;
+  #isReloading = false;
+
+  private constructor({ config, sources, logger, events, orders }: RouterStart) {
+    this.#config = config;
+    this.#sources = sources;
+    this.#logger = logger;
+    this.#events = events;
+    this.#orders = orders;
+  }
+
+  /**
+   * Starts everything and returns when it serves.
+   *
+   * @throws Error when that is not possible; then nothing is left, and a predecessor that was not yet asked to hand over
+   *   goes on as before
+   */
+  static async start(start: RouterStart): Promise<Router> {
+    const { config, events } = start;
+    events.record('info', 'starting', `Fairlead ${programVersion()} starts`, {
+      version: programVersion(),
+      node: process.version,
+      pid: process.pid,
+      threads: config.threads,
+    });
+    const router = new Router(start);
+    try {
+      if (start.predecessor === null) await router.#startAlone();
+      else await router.#startBeside(start.predecessor);
+    } catch (error) {
+      router.#controlPlane?.close();
+      await router.#dataPlane?.close();
+      throw error;
+    }
+    return router;
+  }
+
+  /** Ports first: what cannot be had ends the start before any member was asked anything. */
+  async #startAlone(): Promise<void> {
+    const dataPlane = await this.#startDataPlane([]);
+    this.#admin = await this.#startAdmin(dataPlane).catch((error: unknown) => {
+      throw new Error(`the admin server cannot listen: ${error instanceof Error ? error.message : error}`);
+    });
+    this.#startControlPlane();
+    this.#announce(dataPlane, this.#admin.address());
+  }
+
+  /** Members first: who comes to the shared ports from then on may come to this router. */
+  async #startBeside(predecessor: Predecessor): Promise<void> {
+    const { pid } = predecessor;
+    this.#events.record('info', 'taking_over', `Taking the place of process ${pid}`, { predecessor: pid });
+    this.#startControlPlane();
+    await untilAbleToRoute(predecessor, this.#config, () => this.#topology(), this.#orders);
+    const dataPlane = await this.#startDataPlane(predecessor.listens);
+    try {
+      this.#admin = await replace(predecessor, () => this.#startAdmin(dataPlane));
+    } catch (error) {
+      // Clients may have come already.
+      await dataPlane.drain(0, this.#config.drain.timeoutMs);
+      throw error;
+    }
+    this.#announce(dataPlane, this.#admin.address());
+    this.#events.record(
+      'info',
+      'took_over',
+      `Took the place of process ${pid}, which ends its sessions now`,
+      {
+        predecessor: pid,
+      },
+    );
+  }
+
+  /** Resolves once it was asked to stop or to hand over, and all sessions are gone, or their time is up. */
+  async untilStopped(): Promise<ExitCode> {
+    const { stop, stopAtOnce, handOver } = this.#orders;
+    void handOver.then(() => this.#handOver());
+    const signal = await Promise.race([stop, handOver.then(() => HAND_OVER_SIGNAL)]);
+    const { delayMs, timeoutMs } = this.#config.drain;
+    const acceptingMs = signal === HAND_OVER_SIGNAL ? 0 : delayMs;
+    this.#drain = { startedAtMs: Date.now(), endsAtMs: Date.now() + timeoutMs };
+    this.#events.record(
+      'info',
+      'draining',
+      `${signal}: no longer ready; sessions end within ${timeoutMs} ms`,
+      { signal, still_accepting_ms: acceptingMs, timeout_ms: timeoutMs },
+    );
+    const hurry = stopAtOnce.then((again) => {
+      this.#events.record('warn', 'stopped_at_once', `${again} again: stopping at once`, { signal: again });
+    });
+    await Promise.race([this.#dataPlane?.drain(acceptingMs, timeoutMs), hurry]);
+    this.#controlPlane?.close();
+    await this.#dataPlane?.close();
+    await this.#admin?.close();
+    this.#events.record('info', 'stopped', 'Fairlead has stopped');
+    return EXIT.ok;
+  }
+
+  /** Another router listens beside this one: leaves it the ports and the admin address. */
+  async #handOver(): Promise<void> {
+    this.#events.record('info', 'handing_over', 'Another process takes the ports over');
+    this.#dataPlane?.stopAccepting();
+    const admin = this.#admin;
+    this.#admin = null;
+    await admin?.close();
+  }
+
+  /** Reads the configuration again. What fails changes nothing. */
+  async reload(): Promise<void> {
+    if (this.#isReloading || this.#drain !== null) return;
+    this.#isReloading = true;
+    try {
+      const reloaded = await reloadConfig(this.#sources, this.#config);
+      if (!reloaded.ok) throw new Error(describeProblems(reloaded.problems));
+      await this.#dataPlane?.reload(reloaded.config);
+      this.#config = reloaded.config;
+      this.#controlPlane?.reload(reloaded.config);
+      this.#logger.log.level = reloaded.config.log.level;
+      this.#reloads.accepted++;
+      this.#reloads.lastAcceptedAtMs = Date.now();
+      this.#events.record('info', 'reloaded', 'The configuration was read again', {
+        changed: reloaded.changed.join(', '),
+        needs_restart: reloaded.changed.filter((part) => NEEDS_RESTART.has(part)).join(', '),
+      });
+    } catch (error) {
+      this.#reloads.rejected++;
+      const message = error instanceof Error ? error.message : String(error);
+      this.#events.record('error', 'reload_failed', `The configuration in force stays: ${message}`);
+    } finally {
+      this.#isReloading = false;
+    }
+  }
+
+  #announce(dataPlane: DataPlane, { host, port }: Listen): void {
+    for (const { name, listen, port, protocol, role, strategy } of dataPlane.routes()) {
+      this.#events.record('info', 'route_listening', `Route ${name} listens on ${listen.host}:${port}`, {
+        route: name,
+        host: listen.host,
+        port,
+        protocol,
+        role,
+        strategy,
+      });
+    }
+    this.#events.record('info', 'admin_listening', `Status page and metrics on http://${host}:${port}/`, {
+      host,
+      port,
+    });
+  }
+
+  async #startDataPlane(takenOver: readonly Listen[]): Promise<DataPlane> {
+    const dataPlane = await DataPlane.start({
+      config: this.#config,
+      events: this.#events,
+      topology: this.#topology(),
+      takenOver,
+      onSignal: (signal) => this.#controlPlane?.signal(signal),
+    });
+    this.#dataPlane = dataPlane;
+    // What was published while it started.
+    dataPlane.publish(this.#topology());
+    return dataPlane;
+  }
+
+  #startControlPlane(): void {
+    this.#controlPlane = createControlPlane({
+      config: this.#config,
+      events: this.#events,
+      publish: (topology) => this.#dataPlane?.publish(topology),
+    });
+  }
+
+  #startAdmin(dataPlane: DataPlane): Promise<AdminServer> {
+    return createAdminServer({
+      listen: this.#config.admin.listen,
+      log: this.#logger.log,
+      events: this.#events,
+      sources: this.#adminSources(dataPlane),
+    });
+  }
+
+  #topology(): Topology {
+    return this.#controlPlane?.topology() ?? EMPTY_TOPOLOGY;
+  }
+
+  #adminSources(dataPlane: DataPlane): AdminSources {
+    const router = this;
+    return {
+      version: programVersion(),
+      startedAtMs: this.#startedAtMs,
+      process: { pid: process.pid, identity: identityOf('self'), handOverSignal: HAND_OVER_SIGNAL },
+      threads: dataPlane.threads,
+      counters: dataPlane.counters,
+      get readinessRule() {
+        return router.#config.readiness;
+      },
+      topology: () => this.#topology(),
+      routes: () => dataPlane.routes(),
+      threadsAlive: () => dataPlane.threadsAlive(),
+      isDraining: () => this.#drain !== null,
+      drain: () => this.#drain,
+      listSessions: (limit) => dataPlane.listSessions(limit),
+      limits: () => ({
+        maxConnections: dataPlane.maxConnections(),
+        maxConnectionsPerClient: this.#config.limits.maxConnectionsPerClient,
+        maxHeldSessions: this.#config.hold.maxSessions,
+      }),
+      configReloads: () => this.#reloads,
+      eventsByLevel: () => this.#events.countByLevel(),
+      memberProbes: () => this.#controlPlane?.memberProbes() ?? new Map(),
+    };
+  }
+}
+
+/** Parts of the configuration that a reload reads and cannot put in force. */
+const NEEDS_RESTART: ReadonlySet<string> = new Set(['threads', 'admin', 'relay']);

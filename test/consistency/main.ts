@@ -1,0 +1,89 @@
+/**
+ * `npm run consistency`: random faults under clients that set and append, and afterwards the question whether what they
+ * were told could have come from one server that never failed. Exit code 0 when it could, 1 when not.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { inOwnNetwork, isInOwnNetwork, missingNetwork, missingParts } from '../../src/sandbox/index.ts';
+import type { Scope } from '../support/scope.ts';
+import { runCampaign } from './campaign.ts';
+import { FAULTS, isFaultName } from './faults.ts';
+
+const USAGE = `npm run consistency -- [options]
+  --seed n        which faults, in which order, and what clients do; default a random one, which is printed
+  --minutes n     no fault is begun after that time; default 5
+  --faults a,b    of ${Object.keys(FAULTS).join(', ')}; default all
+  --clients n     default 6
+  --history file  where the history is written if it is found wrong; default .cache/consistency/seed-N.json
+`;
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 1e6)) },
+    minutes: { type: 'string', default: '5' },
+    faults: { type: 'string', default: Object.keys(FAULTS).join(',') },
+    clients: { type: 'string', default: '6' },
+    history: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) say(USAGE);
+else if (isInOwnNetwork()) process.exitCode = await campaign();
+else process.exitCode = await startInside();
+
+async function startInside(): Promise<number> {
+  const missing = (await missingParts('mysql')) || (await missingNetwork());
+  if (missing !== false) throw new Error(missing);
+  const args = [...process.execArgv, import.meta.filename, ...process.argv.slice(2), `--seed=${values.seed}`];
+  const command = inOwnNetwork(process.execPath, args);
+  const inside = spawn(command.file, command.args, { env: command.env, stdio: 'inherit' });
+  const [code] = await once(inside, 'exit');
+  return typeof code === 'number' ? code : 1;
+}
+
+async function campaign(): Promise<number> {
+  const ends: (() => unknown)[] = [];
+  const scope: Scope = {
+    teardown: (end) => void ends.unshift(end),
+    comment: (message) => say(`${new Date().toISOString().slice(11, 19)} ${message}`),
+  };
+  const faults = values.faults.split(',').map((name) => {
+    if (isFaultName(name)) return name;
+    throw new Error(`--faults ${name}: there are ${Object.keys(FAULTS).join(', ')}`);
+  });
+  try {
+    scope.comment(`seed ${values.seed}`);
+    const seconds = parseNumber('minutes', values.minutes) * 60;
+    const clients = parseNumber('clients', values.clients);
+    const seed = parseNumber('seed', values.seed);
+    const { histories, inflicted, anomalies } = await runCampaign(scope, { seed, seconds, faults, clients });
+    for (const { kind, key, detail } of anomalies.slice(0, 20)) say(`${kind}: ${key}: ${detail}`);
+    if (anomalies.length === 0) {
+      say(`consistent: ${inflicted.length} faults, nothing lost, repeated, reordered or stale`);
+      return 0;
+    }
+    const file = values.history ?? join(CACHE, `seed-${seed}.json`);
+    await mkdir(CACHE, { recursive: true });
+    await writeFile(file, JSON.stringify(histories));
+    say(`NOT CONSISTENT: ${anomalies.length} anomalies; the history is in ${file}`);
+    return 1;
+  } finally {
+    for (const end of ends) await end();
+  }
+}
+
+function parseNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (!(value >= 0)) throw new Error(`--${name} ${text}: must be a number from 0`);
+  return value;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'consistency');
