@@ -62,6 +62,7 @@ export class RouterProcess {
   readonly #exited: Promise<unknown>;
   readonly #output: string[];
   readonly #log: LogLine[];
+  readonly adminPort: number;
   readonly #admin: string;
 
   private constructor(
@@ -77,7 +78,8 @@ export class RouterProcess {
     this.#output = output;
     this.#log = log;
     this.ports = { rw: portOf(log, 'rw'), ro: portOf(log, 'ro') };
-    this.#admin = `http://${host}:${this.events('admin_listening')[0]?.port}`;
+    this.adminPort = this.events('admin_listening')[0]?.port ?? 0;
+    this.#admin = `http://${host}:${this.adminPort}`;
   }
 
   /** Returns when it listens. It is killed at the end of `t`, and with the sandbox in any case. */
