@@ -1,5 +1,5 @@
 /** deploy/: everything renders without a warning, is what Kubernetes takes, and holds a configuration the router takes. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
@@ -24,10 +24,11 @@ t.test('the checks find what they are there for', async (t) => {
   t.match(problems, /port/, 'a value of the wrong type');
 });
 
-t.test('the kustomize base', { skip: noKubectl }, async (t) => {
+t.test('the kustomize base and every example', { skip: noKubectl }, async (t) => {
   const kubectl = await sandbox.part('kubectl');
   const kustomize = join(DEPLOY, 'kustomize');
-  const folders = [join(kustomize, 'base')];
+  const examples = await readdir(join(kustomize, 'examples'));
+  const folders = [join(kustomize, 'base'), ...examples.map((name) => join(kustomize, 'examples', name))];
   for (const folder of folders) {
     const manifests = parseManifests(await renderKustomization(kubectl, folder));
     await judge(t, folder.slice(kustomize.length + 1), manifests);
