@@ -54,15 +54,20 @@ export function chooseMetadata(input: DecisionInput): Picture {
   const [best] = newest;
   if (best === undefined) return noneOf(readings);
   const bestId = setId(best.facts);
-  const remembered = input.memory.highestView?.id === bestId ? input.memory.highestView.viewId : 0;
+  const remembered = input.memory.highestView?.id === bestId ? input.memory.highestView : null;
+  const isCertain = remembered !== null || isEverybodyHeard(input, best.facts);
   return {
     kind: 'facts',
     facts: best.facts,
     state: best.metadata.state,
     detail: best.metadata.detail,
-    isOutdated: highest < remembered,
-    highestView: isByView(best.facts) ? { id: bestId, viewId: Math.max(highest, remembered) } : null,
-    isEverybodyHeard: input.previous.cluster?.id === bestId || isEverybodyHeard(input, best.facts),
+    isOutdated: highest < (remembered?.viewId ?? 0),
+    // Kept only from when it counts: it also says that the others have been heard.
+    highestView:
+      isByView(best.facts) && isCertain
+        ? { id: bestId, viewId: Math.max(highest, remembered?.viewId ?? 0) }
+        : null,
+    isEverybodyHeard: isCertain,
   };
 }
 

@@ -54,7 +54,7 @@ export function decideReplicaSet(input: DecisionInput, picture: FactsPicture): D
       !isViewCertain ||
       primary === undefined ||
       entries.find(({ id }) => id === primary.id)?.observation?.failure !== null,
-    memory: { ...input.memory, highestView: picture.highestView },
+    memory: { ...input.memory, highestView: picture.highestView ?? input.memory.highestView ?? null },
   };
 }
 

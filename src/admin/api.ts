@@ -59,11 +59,12 @@ function topologyBody(sources: AdminSources): unknown {
     mode: topology.mode,
     hasQuorum: topology.hasQuorum,
     alarms: topology.alarms,
+    cluster: topology.cluster ?? null,
     members: topology.members.map((member) => {
       // The slot is an index into the counters and means nothing outside.
       const { address, id, role, state, slot: _, ...rest } = member;
       const lastProbeSeconds = probes?.get(address)?.lastProbeSeconds ?? null;
-      return { address, id, role, state, ...rest, lastProbeSeconds };
+      return { address, id, role, state, ...rest, metadata: rest.metadata ?? null, lastProbeSeconds };
     }),
   };
 }

@@ -110,6 +110,20 @@ export type Config = {
     /** How long a member's own confirmation stands while later probes have not been answered. */
     readonly confirmationTtlMs: number;
   };
+  readonly metadata: {
+    /** Between two readings of a member's copy. */
+    readonly intervalMs: number;
+    /** Null for what the metadata says. */
+    readonly readOnlyTargets: 'secondaries' | 'read-replicas' | 'all' | null;
+    /** "primary", or the name, group name or id of a cluster; null for what the metadata says. */
+    readonly targetCluster: string | null;
+    /** Null for what the metadata says. */
+    readonly invalidatedClusterPolicy: 'drop-all' | 'accept-ro' | null;
+    readonly register: boolean;
+    /** Null for the host name. */
+    readonly routerAddress: string | null;
+    readonly routerName: string;
+  };
   readonly dial: {
     /** Deadline for the TCP connect to one destination. */
     readonly connectTimeoutMs: number;
@@ -144,7 +158,7 @@ export type Config = {
   };
   readonly quarantine: { readonly threshold: number; readonly intervalMs: number };
   /** What may be served by a member whose group has lost its quorum. */
-  readonly quorumLoss: 'none' | 'read' | 'all';
+  readonly quorumLoss: 'auto' | 'none' | 'read' | 'all';
   /** Whether RO sessions end when their member is promoted. */
   readonly closeRoOnPromotion: boolean;
   readonly relay: { readonly mode: RelayMode; readonly bufferBytes: number; readonly tracking: boolean };

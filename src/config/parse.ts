@@ -179,7 +179,7 @@ function remove(tree: Record<string, unknown>, section: string | number | undefi
 }
 
 function toConfig(settings: Settings, context: ParseContext): Config {
-  const { cluster, dns, probe, dial, hold, drain, limits, quarantine, relay } = settings;
+  const { cluster, dns, probe, metadata, dial, hold, drain, limits, quarantine, relay } = settings;
   return {
     cluster: {
       topology: cluster.topology,
@@ -202,6 +202,16 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       doubtIntervalMs: probe.doubtInterval,
       timeoutMs: probe.timeout,
       confirmationTtlMs: probe.confirmationTtl,
+    },
+    metadata: {
+      intervalMs: metadata.interval,
+      readOnlyTargets: metadata.readOnlyTargets === 'auto' ? null : metadata.readOnlyTargets,
+      targetCluster: metadata.targetCluster ?? null,
+      invalidatedClusterPolicy:
+        metadata.invalidatedClusterPolicy === 'auto' ? null : metadata.invalidatedClusterPolicy,
+      register: metadata.register,
+      routerAddress: metadata.routerAddress ?? null,
+      routerName: metadata.routerName ?? '',
     },
     dial: { connectTimeoutMs: dial.connectTimeout, handshakeTimeoutMs: dial.handshakeTimeout },
     hold: { timeoutMs: hold.timeout, maxSessions: hold.maxSessions },

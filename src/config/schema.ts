@@ -10,6 +10,7 @@ import { boolean, choice, keyFacts, listen, threads } from './keys.ts';
 import { cluster } from './sections/cluster.ts';
 import { dns } from './sections/dns.ts';
 import { dial, probe, quarantine } from './sections/members.ts';
+import { metadata } from './sections/metadata.ts';
 import { relay } from './sections/relay.ts';
 import { route } from './sections/route.ts';
 import { drain, hold, limits } from './sections/sessions.ts';
@@ -51,15 +52,16 @@ export const configSchema = z.strictObject({
   }),
   dns: dns.prefault({}).describe('Asking name servers.'),
   probe: probe.prefault({}).describe('How members are asked how they are.'),
+  metadata: metadata.prefault({}).describe('Metadata of an InnoDB Cluster, ClusterSet or ReplicaSet.'),
   dial: dial.prefault({}).describe('Connecting to a member.'),
   hold: hold.prefault({}).describe('Keeping clients waiting while there is no member for them.'),
   drain: drain.prefault({}).describe('Ending sessions without hurting them.'),
   limits: limits.prefault({}).describe('Bounds for clients.'),
   quarantine: quarantine.prefault({}).describe('Setting aside members that cannot be reached.'),
-  quorumLoss: choice(['none', 'read', 'all'] as const, {
-    doc: 'What a member may still serve when its group has lost its quorum: nothing, reads, or everything.',
+  quorumLoss: choice(['auto', 'none', 'read', 'all'] as const, {
+    doc: 'What a member may still serve when its group has lost its quorum: nothing, reads, or everything. `auto`: what `unreachable_quorum_allowed_traffic` in the metadata says, else nothing.',
     why: '`read` keeps reads of possibly old data going. `all` may lose writes: a group without quorum cannot commit, and a partition may serve the past.',
-    default: 'none',
+    default: 'auto',
   }),
   closeRoOnPromotion: boolean({
     doc: 'End the sessions of secondary routes when their member becomes the primary.',

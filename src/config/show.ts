@@ -9,7 +9,7 @@ import type { Path } from './yaml-file.ts';
 
 /** The tree a YAML file would hold for this configuration; a password is masked. */
 export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
-  const { cluster, dns, probe, dial, hold, drain, limits, quarantine, relay } = config;
+  const { cluster, dns, probe, metadata, dial, hold, drain, limits, quarantine, relay } = config;
   return {
     cluster: {
       topology: cluster.topology,
@@ -39,6 +39,15 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       doubtInterval: shownDuration(probe.doubtIntervalMs),
       timeout: shownDuration(probe.timeoutMs),
       confirmationTtl: shownDuration(probe.confirmationTtlMs),
+    },
+    metadata: {
+      interval: shownDuration(metadata.intervalMs),
+      readOnlyTargets: metadata.readOnlyTargets ?? 'auto',
+      ...(metadata.targetCluster === null ? {} : { targetCluster: metadata.targetCluster }),
+      invalidatedClusterPolicy: metadata.invalidatedClusterPolicy ?? 'auto',
+      register: metadata.register,
+      ...(metadata.routerAddress === null ? {} : { routerAddress: metadata.routerAddress }),
+      ...(metadata.routerName === '' ? {} : { routerName: metadata.routerName }),
     },
     dial: {
       connectTimeout: shownDuration(dial.connectTimeoutMs),

@@ -33,12 +33,13 @@ import {
   type WatchedAddress,
   type WatchSettings,
 } from './member-watch.ts';
+import { metadataSettings, readerSettings } from './metadata/metadata-settings.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
 
 /** The part of the configuration the control plane goes by. */
 export type ControlConfig = Pick<
   Config,
-  'cluster' | 'dns' | 'probe' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'
+  'cluster' | 'dns' | 'probe' | 'metadata' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'
 >;
 
 export type ControlPlaneOptions = {
@@ -86,6 +87,8 @@ class Control implements ControlPlane {
   #lastPrimary: string | null = null;
   #doubtSinceMs: number | null = null;
   #intervalMs: number;
+  /** Whether metadata is read more often, too. */
+  #isMetadataHurried = true;
   #lastTickAtMs: number;
   #isDeciding = false;
   #isClosed = false;
@@ -142,8 +145,10 @@ class Control implements ControlPlane {
     this.#warnOfKind();
     // Another list of seeds, or a group nobody answers for any more: the seeds vote anew.
     if (!isSameCluster || !isFollowed) {
-      this.#topology = { ...this.#topology, groupName: null };
-      this.#memory = EMPTY_MEMORY;
+      const { cluster: _, ...topology } = this.#topology;
+      this.#topology = { ...topology, groupName: null };
+      // What is the newest view of a ClusterSet or ReplicaSet does not depend on who is asked.
+      this.#memory = { ...EMPTY_MEMORY, highestView: this.#memory.highestView ?? null };
     }
     const settings = this.#watchSettings();
     for (const watch of this.#watches.values()) watch.configure(settings);
@@ -201,7 +206,8 @@ class Control implements ControlPlane {
       topology: DECISION_TOPOLOGIES[cluster.topology],
       seeds: this.#discovery.destinations().map(({ address }) => address),
       dropped: this.#discovery.dropped(),
-      quorumLoss,
+      quorumLoss: quorumLoss === 'auto' ? 'none' : quorumLoss,
+      metadata: metadataSettings(this.#config),
       confirmationTtlMs: probe.confirmationTtlMs,
       closeRoOnPromotion,
     };
@@ -289,8 +295,10 @@ class Control implements ControlPlane {
         : doubtMs < DOUBT_MS
           ? doubtIntervalMs
           : intervalMs;
-    if (paceMs === this.#intervalMs) return;
+    const isMetadataHurried = doubtMs < DOUBT_MS;
+    if (paceMs === this.#intervalMs && isMetadataHurried === this.#isMetadataHurried) return;
     this.#intervalMs = paceMs;
+    this.#isMetadataHurried = isMetadataHurried;
     const settings = this.#watchSettings();
     for (const watch of this.#watches.values()) watch.configure(settings);
   }
@@ -301,6 +309,7 @@ class Control implements ControlPlane {
       account: { user: cluster.user, password: cluster.password },
       intervalMs: this.#intervalMs,
       timeoutMs: probe.timeoutMs,
+      metadata: readerSettings(this.#config, this.#isMetadataHurried),
     };
   }
 
@@ -343,8 +352,8 @@ function troubleHint(trouble: Trouble, user: string): string {
 const DECISION_TOPOLOGIES = {
   auto: 'auto',
   'group-replication': 'group-replication',
-  'innodb-cluster': 'group-replication',
-  replicaset: 'async',
+  'innodb-cluster': 'innodb-cluster',
+  replicaset: 'replicaset',
   async: 'async',
   galera: 'async',
   aurora: 'async',

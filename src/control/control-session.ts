@@ -8,6 +8,8 @@ import type { DialAddress } from '../../routing/topology.ts';
 import { unreachable } from '../../routing/unreachable.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 import { connectToServer } from './greeting.ts';
+import type { RunQuery } from './metadata/metadata-query.ts';
+import type { MetadataReader } from './metadata/metadata-reader.ts';
 import { createChannelWatch } from './probe/channel-watch.ts';
 import { DETECTION_QUERY, readTraits, type ServerTraits } from './probe/detection.ts';
 import { createGroupProbe, GROUP_SESSION_SETUP } from './probe/group-probe.ts';
@@ -29,6 +31,11 @@ export type ControlSessionOptions = {
 export type ControlSession = {
   /** One round trip. Never called while another is under way. @throws ControlFailure */
   probe(): Promise<MemberAnswer>;
+  /**
+   * Brings the copy of the metadata up to date. It may be under way while a probe is: the probe is then answered after the
+   * statement that runs.
+   */
+  readMetadata(reader: MetadataReader): Promise<void>;
   /** True when the account may not read view ids: see views.ts for what is lost. */
   lacksStats(): boolean;
   /** Called once when the server ends the session while no probe is under way. */
@@ -170,6 +177,11 @@ async function createSession(
         isProbing = false;
         if (traits.kind === 'plain' && ended === null) channels.refresh(traits);
       }
+    },
+    async readMetadata(reader) {
+      const query: RunQuery = async (sql, values = []) => (await connection.query(sql, [...values]))[0];
+      const failure = await reader.read(query);
+      if (failure !== null) end(failure);
     },
     lacksStats: () => !readsStats,
     onEnd(callback) {

@@ -1,7 +1,8 @@
 /**
  * What an operator reads of each decision: one line for each thing that changed, with who, what and why.
  */
-import type { Member, Topology } from '../../routing/topology.ts';
+import type { MetadataState } from '../../routing/metadata/facts.ts';
+import type { ClusterFacts, Member, Topology } from '../../routing/topology.ts';
 import type { MemberChange, MemberField, TopologyDifference } from '../../routing/topology-difference.ts';
 import { unreachable } from '../../routing/unreachable.ts';
 import type { EventFields, EventLevel, EventLog } from '../shared/events.ts';
@@ -33,6 +34,7 @@ export function recordDecision(
   if (quorum === 'lost')
     record('error', 'quorum_lost', 'no member answers with a view that has a quorum', {});
   if (primary !== null) recordPrimary(record, after, primary.after, lastPrimary);
+  if (difference.cluster !== null) recordCluster(record, difference.cluster.before, difference.cluster.after);
   for (const change of difference.members) recordMember(record, change);
   for (const alarm of difference.alarmsRaised) record('error', 'alarm_raised', alarm, { alarm });
   for (const alarm of difference.alarmsCleared)
@@ -64,6 +66,60 @@ function recordPrimary(
       fields,
     );
   }
+}
+
+/** One line for each thing the metadata says anew. */
+function recordCluster(
+  record: Record,
+  before: ClusterFacts | undefined,
+  after: ClusterFacts | undefined,
+): void {
+  if (after === undefined) {
+    record('info', 'metadata_gone', 'there is no metadata any more', {});
+    return;
+  }
+  const { state, detail, kind, name, schemaVersion, viewId } = after;
+  if (state !== before?.state && (state !== 'ok' || before !== undefined)) {
+    const level = QUIET_STATES.has(state) ? 'info' : 'warn';
+    const message = state === 'ok' ? 'the metadata can be read' : `metadata: ${detail}`;
+    record(level, 'metadata_state_changed', message, { state, detail });
+  }
+  if (after.id !== '' && after.id !== before?.id) {
+    record('info', 'cluster_followed', `following ${NOUNS[kind]} ${name}`, {
+      cluster_kind: kind,
+      cluster_name: name,
+      cluster_id: after.id,
+      schema_version: schemaVersion,
+      view_id: viewId,
+    });
+  }
+  const target = targetOf(after);
+  const formerTarget = before === undefined ? null : targetOf(before);
+  if (kind === 'clusterset' && (target?.id !== formerTarget?.id || target?.role !== formerTarget?.role)) {
+    const role = target?.role ?? 'INVALIDATED';
+    const message =
+      target === null ? 'there is no target cluster' : `sessions go to cluster ${target.name} (${role})`;
+    record(formerTarget === null ? 'info' : 'warn', 'target_cluster_changed', message, {
+      cluster: target?.name ?? null,
+      cluster_before: formerTarget?.name ?? null,
+      cluster_role: target === null ? null : role,
+      view_id: viewId,
+    });
+  }
+  if (before !== undefined && JSON.stringify(before.options) !== JSON.stringify(after.options)) {
+    const fields = {
+      read_only_targets: after.options.readOnlyTargets,
+      target_cluster: after.options.targetCluster,
+      invalidated_cluster_policy: after.options.invalidatedClusterPolicy,
+      quorum_loss: after.options.quorumLoss,
+      stats_updates_frequency: after.options.statsUpdatesFrequencyS,
+    };
+    record('info', 'router_options_changed', 'the router options in force have changed', fields);
+  }
+}
+
+function targetOf({ clusters }: ClusterFacts): ClusterFacts['clusters'][number] | null {
+  return clusters.find(({ isTarget }) => isTarget) ?? null;
 }
 
 function recordMember(record: Record, change: MemberChange): void {
@@ -126,6 +182,14 @@ function factsOf(member: Member): EventFields {
     reason: member.reason,
   };
 }
+
+const NOUNS = {
+  cluster: 'InnoDB Cluster',
+  clusterset: 'ClusterSet',
+  replicaset: 'ReplicaSet',
+  unknown: '',
+} as const satisfies { readonly [K in ClusterFacts['kind']]: string };
+const QUIET_STATES: ReadonlySet<MetadataState> = new Set(['ok', 'none', 'missing-grant', 'upgrading']);
 
 /** A change of reason, version or fate alone comes with something else that is told, or is not worth a line. */
 const TOLD_FIELDS: ReadonlySet<MemberField> = new Set([

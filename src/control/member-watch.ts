@@ -6,6 +6,7 @@ import type { Failure, FailureKind, MemberAnswer, Observation } from '../../rout
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 import { type ControlAccount, type ControlSession, openControlSession } from './control-session.ts';
+import { MetadataReader, type MetadataReaderSettings } from './metadata/metadata-reader.ts';
 import { createNameWatch, type NameWatch } from './name-watch.ts';
 import { type Backoff, createBackoff, withJitter } from './pace.ts';
 import type { NameResolver } from './resolver.ts';
@@ -15,6 +16,8 @@ export type WatchSettings = {
   readonly intervalMs: number;
   /** Deadline of one probe, and of one TCP connect. */
   readonly timeoutMs: number;
+  /** Null where metadata is not read. */
+  readonly metadata: MetadataReaderSettings | null;
 };
 
 export type WatchedAddress = { readonly address: string; readonly host: string; readonly port: number };
@@ -75,12 +78,14 @@ export class MemberWatch {
   #lastProbeSeconds: number | null = null;
   #lastAnswerAtMs: number | null = null;
   readonly #errorsByKind = new Map<string, number>();
+  #metadata: MetadataReader | null = null;
 
   constructor(options: MemberWatchOptions) {
     const { target, now, random, resolver } = options;
     this.address = target.address;
     this.#options = options;
     this.#settings = options.settings;
+    this.#useMetadata(options.settings);
     this.#backoff = createBackoff({ firstMs: 100, maxMs: 2000 }, random);
     this.#names = createNameWatch({
       name: target.host,
@@ -100,7 +105,13 @@ export class MemberWatch {
   }
 
   get observation(): Observation {
-    return { address: this.address, dial: this.#dial, answer: this.#answer, failure: this.#failure };
+    const seen = {
+      address: this.address,
+      dial: this.#dial,
+      answer: this.#answer,
+      failure: this.#failure,
+    };
+    return this.#metadata === null ? seen : { ...seen, metadata: this.#metadata.reading };
   }
 
   get counts(): ProbeCounts {
@@ -134,6 +145,7 @@ export class MemberWatch {
   configure(settings: WatchSettings): void {
     const before = this.#settings;
     this.#settings = settings;
+    this.#useMetadata(settings);
     const { user, password } = settings.account;
     if (user !== before.account.user || password !== before.account.password) {
       this.#dropLink();
@@ -250,6 +262,7 @@ export class MemberWatch {
   }
 
   #accept(answer: MemberAnswer, session: ControlSession): void {
+    this.#metadata?.notice(this.#answer, answer);
     this.#answer = answer;
     this.#lastProbeSeconds = (answer.answeredAtMs - answer.askedAtMs) / 1000;
     this.#lastAnswerAtMs = Date.now();
@@ -262,6 +275,24 @@ export class MemberWatch {
       this.#options.onMissingStats();
     }
     this.#options.onObservation(`answer of ${this.address}`);
+    this.#readMetadata(session);
+  }
+
+  #useMetadata({ metadata }: WatchSettings): void {
+    if (metadata === null) this.#metadata = null;
+    else if (this.#metadata !== null) this.#metadata.configure(metadata);
+    else this.#metadata = new MetadataReader(metadata, this.#options.now);
+  }
+
+  /** Beside the probes: who is primary does not wait for it. */
+  #readMetadata(session: ControlSession): void {
+    const reader = this.#metadata;
+    if (this.#isClosed || reader === null || !reader.isDue() || this.#sessionInUse() !== session) return;
+    // A failure of the session shows in the session.
+    void session.readMetadata(reader).then(() => {
+      if (!this.#isClosed && this.#metadata === reader)
+        this.#options.onObservation(`metadata of ${this.address}`);
+    });
   }
 
   /** The session, or the attempt at one, is over. */

@@ -13,6 +13,8 @@ export type GroupOptions = {
   readonly size?: number;
   /** Default "single-primary". */
   readonly mode?: GroupMode;
+  /** `server_id` of the first member; the others count on. Default 1; groups that replicate from each other need others. */
+  readonly firstServerId?: number;
   /** On top of the sandbox's for every member; these win. */
   readonly variables?: Variables;
   /** Whether the group is to look like an InnoDB Cluster, and with which version of its metadata. Default: not. */
@@ -42,13 +44,14 @@ export class Group {
   readonly #options: GroupOptions;
   readonly #prefix: string;
   #members: readonly Server[] = [];
-  #nextServerId = 1;
+  #nextServerId: number;
   #hasMetadata = false;
 
   private constructor(context: ServerContext, options: GroupOptions, prefix: string) {
     this.#context = context;
     this.#options = options;
     this.#prefix = prefix;
+    this.#nextServerId = options.firstServerId ?? 1;
   }
 
   /** Returns when all members are ONLINE. `prefix` starts the members' names, which are unique in the sandbox. */

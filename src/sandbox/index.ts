@@ -10,6 +10,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ClusterSet, type ClusterSetOptions } from './cluster-set.ts';
 import { Group, type GroupOptions } from './group.ts';
 import type { Variables } from './mysqld-options.ts';
 import { Network } from './network/network.ts';
@@ -33,9 +34,16 @@ import { mariadbSoftware, mysqlSoftware, type Software } from './software.ts';
 import { createRunDirectory, type RunDirectory } from './watchdog.ts';
 
 export { ACCOUNTS, type Account, createAccount, type NewAccount } from './accounts.ts';
+export type { ClusterSet, ClusterSetOptions } from './cluster-set.ts';
 export type { AddMemberOptions, Group, GroupMode, GroupOptions, MemberRow } from './group.ts';
-export type { ClusterMetadata } from './metadata-fixture.ts';
-export { METADATA_VERSIONS, type MetadataVersion } from './metadata-schema.ts';
+export {
+  type ClusterMetadata,
+  ReplicaSetMetadata,
+  recordInstance,
+  setRouterOptions,
+  setTags,
+} from './metadata-fixture.ts';
+export { METADATA_SCHEMA, METADATA_VERSIONS, type MetadataVersion } from './metadata-schema.ts';
 export type { Variables } from './mysqld-options.ts';
 export type { Network } from './network/network.ts';
 export { inOwnNetwork, isInOwnNetwork, missingNetwork } from './network/own-network.ts';
@@ -125,6 +133,27 @@ export class Sandbox {
   async startReplication(options: ReplicationOptions = {}): Promise<Replication> {
     const starting = Array.from({ length: options.size ?? 3 }, () => this.startServer());
     return Replication.form(await Promise.all(starting), MYSQL_REPLICATION);
+  }
+
+  /** Starts a read-only server that replicates from `source`; returns when it is connected. */
+  async startReadReplica(source: Server): Promise<Server> {
+    const server = await this.startServer({ variables: { server_id: 1000 + this.#startedServers } });
+    await Replication.form([source, server], MYSQL_REPLICATION);
+    return server;
+  }
+
+  /** Returns when all clusters are up and the replica clusters follow the first. */
+  async startClusterSet(options: ClusterSetOptions): Promise<ClusterSet> {
+    const clusters = Object.entries(options.clusters);
+    const starting = clusters.map(([, size], index) =>
+      this.startGroup({ size, firstServerId: 1 + 10 * index }),
+    );
+    const groups = await Promise.all(starting);
+    const byName = clusters.flatMap(([name], index): (readonly [string, Group])[] => {
+      const group = groups[index];
+      return group === undefined ? [] : [[name, group]];
+    });
+    return ClusterSet.form(new Map(byName), options.version);
   }
 
   /** MySQL Router, bootstrapped against a group that was started with `metadata`. */

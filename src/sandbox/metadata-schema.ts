@@ -44,13 +44,18 @@ const TABLES: readonly string[] = [
     mysql_server_uuid CHAR(36) CHARACTER SET ascii NOT NULL UNIQUE,
     address VARCHAR(265) NOT NULL,
     addresses JSON NOT NULL,
-    attributes JSON)`,
+    attributes JSON,
+    instance_type ENUM('group-member', 'async-member', 'read-replica') NOT NULL DEFAULT 'group-member')`,
   `CREATE TABLE ${METADATA_SCHEMA}.async_cluster_members (
     cluster_id CHAR(36) CHARACTER SET ascii NOT NULL,
     view_id INT UNSIGNED NOT NULL,
     instance_id INT UNSIGNED NOT NULL,
     primary_instance_id INT UNSIGNED,
     PRIMARY KEY (cluster_id, view_id, instance_id))`,
+  `CREATE TABLE ${METADATA_SCHEMA}.async_cluster_views (
+    cluster_id CHAR(36) CHARACTER SET ascii NOT NULL,
+    view_id INT UNSIGNED NOT NULL,
+    PRIMARY KEY (cluster_id, view_id))`,
   `CREATE TABLE ${METADATA_SCHEMA}.routers (
     router_id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY,
     router_name VARCHAR(265) NOT NULL,
@@ -82,13 +87,14 @@ const VIEWS: readonly string[] = [
     FROM ${METADATA_SCHEMA}.clusters WHERE cluster_type = 'gr'`,
   `CREATE VIEW ${METADATA_SCHEMA}.v2_ar_clusters AS
     SELECT c.cluster_id, c.cluster_name, c.cluster_type, c.primary_mode, c.attributes, c.router_options,
-      (SELECT MAX(m.view_id) FROM ${METADATA_SCHEMA}.async_cluster_members m
-        WHERE m.cluster_id = c.cluster_id) AS view_id
+      (SELECT MAX(v.view_id) FROM ${METADATA_SCHEMA}.async_cluster_views v
+        WHERE v.cluster_id = c.cluster_id) AS view_id
     FROM ${METADATA_SCHEMA}.clusters c WHERE c.cluster_type = 'ar'`,
   `CREATE VIEW ${METADATA_SCHEMA}.v2_instances AS
     SELECT instance_id, cluster_id, instance_name AS label, mysql_server_uuid, address,
       addresses->>'$.mysqlClassic' AS endpoint, addresses->>'$.mysqlX' AS xendpoint,
-      addresses->>'$.grLocal' AS grendpoint, attributes
+      addresses->>'$.grLocal' AS grendpoint,
+      JSON_INSERT(COALESCE(attributes, '{}'), '$.instance_type', instance_type) AS attributes
     FROM ${METADATA_SCHEMA}.instances`,
   `CREATE VIEW ${METADATA_SCHEMA}.v2_this_instance AS
     SELECT i.instance_id, c.cluster_id, c.cluster_name, c.cluster_type
@@ -99,8 +105,8 @@ const VIEWS: readonly string[] = [
     SELECT m.view_id, m.cluster_id, m.instance_id, i.mysql_server_uuid AS member_id, i.instance_name AS label,
       IF(m.primary_instance_id IS NULL, 'PRIMARY', 'SECONDARY') AS member_role
     FROM ${METADATA_SCHEMA}.async_cluster_members m JOIN ${METADATA_SCHEMA}.instances i USING (instance_id)
-    WHERE m.view_id = (SELECT MAX(n.view_id) FROM ${METADATA_SCHEMA}.async_cluster_members n
-      WHERE n.cluster_id = m.cluster_id)`,
+    WHERE m.view_id = (SELECT MAX(v.view_id) FROM ${METADATA_SCHEMA}.async_cluster_views v
+      WHERE v.cluster_id = m.cluster_id)`,
   `CREATE VIEW ${METADATA_SCHEMA}.v2_routers AS
     SELECT router_id, router_name, product_name, address, version, last_check_in, attributes, cluster_id, options,
       clusterset_id
@@ -121,18 +127,23 @@ const CLUSTER_SET_STATEMENTS: readonly string[] = [
     view_id BIGINT UNSIGNED NOT NULL,
     cluster_id CHAR(36) CHARACTER SET ascii NOT NULL,
     member_role ENUM('PRIMARY', 'REPLICA') NOT NULL,
-    invalidated BOOLEAN NOT NULL DEFAULT FALSE,
     PRIMARY KEY (clusterset_id, view_id, cluster_id))`,
+  `CREATE TABLE ${METADATA_SCHEMA}.clusterset_views (
+    clusterset_id CHAR(36) CHARACTER SET ascii NOT NULL,
+    view_id BIGINT UNSIGNED NOT NULL,
+    PRIMARY KEY (clusterset_id, view_id))`,
   `CREATE VIEW ${METADATA_SCHEMA}.v2_cs_clustersets AS
     SELECT s.clusterset_id, s.domain_name, s.attributes, s.router_options,
-      (SELECT MAX(m.view_id) FROM ${METADATA_SCHEMA}.clusterset_members m
-        WHERE m.clusterset_id = s.clusterset_id) AS view_id
+      (SELECT MAX(v.view_id) FROM ${METADATA_SCHEMA}.clusterset_views v
+        WHERE v.clusterset_id = s.clusterset_id) AS view_id
     FROM ${METADATA_SCHEMA}.clustersets s`,
+  // A cluster of the set that its newest view leaves out has been invalidated.
   `CREATE VIEW ${METADATA_SCHEMA}.v2_cs_members AS
-    SELECT m.view_id, m.clusterset_id, m.cluster_id, m.member_role, m.invalidated
-    FROM ${METADATA_SCHEMA}.clusterset_members m
-    WHERE m.view_id = (SELECT MAX(n.view_id) FROM ${METADATA_SCHEMA}.clusterset_members n
-      WHERE n.clusterset_id = m.clusterset_id)`,
+    SELECT s.view_id, s.clusterset_id, c.cluster_id, c.cluster_name, m.member_role,
+      m.cluster_id IS NULL AS invalidated
+    FROM ${METADATA_SCHEMA}.clusters c JOIN ${METADATA_SCHEMA}.v2_cs_clustersets s USING (clusterset_id)
+      LEFT JOIN ${METADATA_SCHEMA}.clusterset_members m ON m.clusterset_id = s.clusterset_id
+        AND m.cluster_id = c.cluster_id AND m.view_id = s.view_id`,
   `CREATE VIEW ${METADATA_SCHEMA}.v2_cs_router_options AS
     SELECT r.router_id, CONCAT(r.address, '::', r.router_name) AS router_label,
       JSON_MERGE_PATCH(COALESCE(s.router_options, '{}'), COALESCE(r.options, '{}')) AS router_options

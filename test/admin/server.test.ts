@@ -149,6 +149,7 @@ t.test('the topology is shown as the design promises', async (t) => {
     secondarySessions: 'keep',
     version: '9.7.0',
     reason: '',
+    metadata: null,
     lastProbeSeconds: 0.0012,
   });
   t.equal(body.members[1].lastProbeSeconds, null);

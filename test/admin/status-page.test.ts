@@ -1,4 +1,5 @@
 import t from 'tap';
+import type { ClusterFacts, MemberMetadata } from '../../routing/topology.ts';
 import { formatCount, formatDuration } from '../../src/admin/page/format.ts';
 import { html } from '../../src/admin/page/html.ts';
 import { createStatusPage } from '../../src/admin/page/status-page.ts';
@@ -119,3 +120,58 @@ t.test('times and counts are for people', async (t) => {
   for (const [seconds, text] of durations) t.equal(formatDuration(seconds), text);
   t.equal(formatCount(1234567), '1,234,567');
 });
+
+t.test(
+  'a cluster with metadata shows its clusters, its options and what is attached to its members',
+  async (t) => {
+    const metadata: MemberMetadata = {
+      label: 'db-1',
+      kind: 'member',
+      clusterId: 'id',
+      clusterName: 'south',
+      clusterRole: 'REPLICA',
+      xEndpoint: null,
+      tags: { zone: 'eu', long: 'x'.repeat(100) },
+      isHidden: false,
+    };
+    const cluster: ClusterFacts = {
+      kind: 'clusterset',
+      state: 'upgrading',
+      detail: 'the metadata schema is being upgraded',
+      id: 'set',
+      name: 'world',
+      schemaVersion: '2.2.0',
+      viewId: 5,
+      clusters: [
+        {
+          id: 'n',
+          name: 'north',
+          groupName: 'group-n',
+          role: 'PRIMARY',
+          isInvalidated: false,
+          isTarget: true,
+        },
+        { id: 's', name: 'south', groupName: 'group-s', role: null, isInvalidated: true, isTarget: false },
+      ],
+      options: {
+        readOnlyTargets: 'all',
+        targetCluster: 'primary',
+        invalidatedClusterPolicy: 'drop-all',
+        quorumLoss: 'none',
+        statsUpdatesFrequencyS: null,
+      },
+      unknownOptions: ['target_cluster = 7'],
+    };
+    const topology = { ...facts().topology(), cluster };
+    const members = topology.members.map((member) => ({ ...member, metadata }));
+    const page = render(facts({ topology: () => ({ ...topology, members }) }));
+    t.match(page, 'ClusterSet world');
+    t.match(
+      page,
+      /schema 2\.2\.0 · view 5 · target primary · reads from all · not understood: target_cluster = 7/,
+    );
+    t.match(page, 'metadata upgrading: the metadata schema is being upgraded');
+    t.match(page, 'INVALIDATED');
+    t.match(page, /in replica cluster south, zone=eu, long=x{40}…/);
+  },
+);

@@ -65,6 +65,7 @@ export type PlaneFacts = {
   readonly password?: string;
   readonly topology?: ControlConfig['cluster']['topology'];
   readonly probe?: Partial<ControlConfig['probe']>;
+  readonly metadata?: Partial<ControlConfig['metadata']>;
 };
 
 export function controlConfig(facts: PlaneFacts): ControlConfig {
@@ -84,7 +85,17 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       ...facts.probe,
     },
     drain: { graceMs: 10_000, delayMs: 0, timeoutMs: 25_000 },
-    quorumLoss: 'none',
+    metadata: {
+      intervalMs: 1000,
+      readOnlyTargets: null,
+      targetCluster: null,
+      invalidatedClusterPolicy: null,
+      register: false,
+      routerAddress: null,
+      routerName: '',
+      ...facts.metadata,
+    },
+    quorumLoss: 'auto',
     closeRoOnPromotion: false,
   };
 }

@@ -9,6 +9,7 @@ import { createCounterReader } from '../metrics/counter-reader.ts';
 import { judgeReadiness, type Readiness } from '../readiness.ts';
 import { createRouteCounts, type RouteCounts } from '../route-counts.ts';
 import type { AdminSources, RouteFacts } from '../sources.ts';
+import { clusterSection, memberNotes } from './cluster-section.ts';
 import { formatCount, formatDuration, formatTime } from './format.ts';
 import { type Html, html } from './html.ts';
 
@@ -33,6 +34,7 @@ ${titleBar(sources, readiness, now)}
 ${alarmList(alarmsOf(sources, topology, readiness))}
 ${summary(topology, routes)}
 ${memberTable(topology, sessionsOn)}
+${clusterSection(topology)}
 ${routeTable(routes)}
 ${eventList(events.recent(EVENTS_SHOWN), now)}
 </main>`;
@@ -138,10 +140,14 @@ ${cell('State', badge(toneOfState(member.state), member.state))}
 ${cell('Takes', html`${takes(member)}`)}
 ${numberCell('Sessions', member.slot >= 0 && member.slot < MAX_MEMBER_SLOTS - 1 ? sessionsOn(member) : null)}
 ${cell('Version', html`${member.version}`)}
-<td data-heading="Why" class="wide">${member.reason}</td>
+<td data-heading="Why" class="wide">${whyOf(member)}</td>
 </tr>
 `,
 )}</tbody></table></section>`;
+}
+
+function whyOf(member: Member): string {
+  return [member.reason, memberNotes(member)].filter((text) => text !== '').join(' · ');
 }
 
 function routeTable(routes: readonly RouteRow[]): Html {

@@ -3,12 +3,15 @@
  * about the member has changed. It runs on the member's control session, between two probes.
  */
 import type { MetadataReading, MetadataState } from '../../../routing/metadata/facts.ts';
+import type { MemberAnswer } from '../../../routing/observations.ts';
 import { type ControlFailure, toControlFailure } from '../control-failure.ts';
 import { queryMetadata, querySchemaVersion, type RunQuery } from './metadata-query.ts';
 
 export type MetadataReaderSettings = {
   /** Between two readings of a copy. */
   readonly intervalMs: number;
+  /** The same where there is none, or none that may be read. */
+  readonly absentIntervalMs: number;
   /** "address::name" of this router's row in `v2_routers`. */
   readonly routerLabel: string;
 };
@@ -18,6 +21,7 @@ export class MetadataReader {
   #settings: MetadataReaderSettings;
   #reading: MetadataReading | null = null;
   #isWanted = true;
+  #isReading = false;
 
   constructor(settings: MetadataReaderSettings, now: () => number) {
     this.#settings = settings;
@@ -34,24 +38,25 @@ export class MetadataReader {
     this.#settings = settings;
   }
 
-  /** The next probe is followed by a reading: roles or members have changed. */
-  want(): void {
-    this.#isWanted = true;
+  /** The next probe is followed by a reading where roles or members have changed. */
+  notice(before: MemberAnswer | null, after: MemberAnswer): void {
+    // Another server took the address: what the one before said is not its word.
+    if (before !== null && before.serverUuid !== after.serverUuid) this.#reading = null;
+    if (before === null || standingOf(before) !== standingOf(after)) this.#isWanted = true;
   }
 
   isDue(): boolean {
+    if (this.#isReading) return false;
     if (this.#isWanted || this.#reading === null) return true;
-    const { intervalMs } = this.#settings;
-    // A server without metadata is not asked for it all the time: most of them never get any.
-    const waitMs = ABSENT_STATES.has(this.#reading.state)
-      ? Math.max(intervalMs, ABSENT_INTERVAL_MS)
-      : intervalMs;
+    const { intervalMs, absentIntervalMs } = this.#settings;
+    const waitMs = ABSENT_STATES.has(this.#reading.state) ? absentIntervalMs : intervalMs;
     return this.#now() - this.#reading.atMs >= waitMs;
   }
 
   /** @returns the failure when the session is of no more use */
   async read(query: RunQuery): Promise<ControlFailure | null> {
     this.#isWanted = false;
+    this.#isReading = true;
     const atMs = this.#now();
     const before = this.#reading?.facts ?? null;
     let hasSchema = false;
@@ -80,8 +85,16 @@ export class MetadataReader {
         facts: state === 'none' ? null : before,
       };
       return null;
+    } finally {
+      this.#isReading = false;
     }
   }
+}
+
+/** What comes with a change of the metadata: view, members, roles, and whether it may be written to. */
+function standingOf({ serverUuid, readOnly, superReadOnly, group }: MemberAnswer): string {
+  const rows = group?.rows.map(({ id, state, role }) => `${id} ${state} ${role}`) ?? [];
+  return [serverUuid, readOnly, superReadOnly, group?.groupName, group?.viewId, ...rows].join();
 }
 
 function stateOf(failure: ControlFailure, hasSchema: boolean): MetadataState {
@@ -99,5 +112,4 @@ const DETAILS: Readonly<Partial<Record<MetadataState, string>>> = {
 };
 /** ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE */
 const ABSENT_NUMBERS: ReadonlySet<number> = new Set([1049, 1146]);
-const ABSENT_STATES: ReadonlySet<MetadataState> = new Set(['none', 'missing-grant', 'unsupported']);
-const ABSENT_INTERVAL_MS = 60_000;
+const ABSENT_STATES: ReadonlySet<MetadataState> = new Set(['none', 'missing-grant']);

@@ -1,0 +1,39 @@
+/** How the configuration says metadata is to be read, and what it says in the metadata's place. */
+import { hostname } from 'node:os';
+import type { MetadataSettings } from '../../../routing/metadata/facts.ts';
+import type { Config } from '../../config/config.ts';
+import type { MetadataReaderSettings } from './metadata-reader.ts';
+
+type MetadataConfig = Pick<Config, 'cluster' | 'metadata' | 'quorumLoss'>;
+
+/** Null for the topologies that have no metadata, or are to be judged without it. */
+export function readerSettings(config: MetadataConfig, isHurried: boolean): MetadataReaderSettings | null {
+  const { topology } = config.cluster;
+  if (!TOPOLOGIES.has(topology)) return null;
+  const intervalMs = isHurried
+    ? Math.min(config.metadata.intervalMs, HURRIED_INTERVAL_MS)
+    : config.metadata.intervalMs;
+  return {
+    intervalMs,
+    absentIntervalMs: topology === 'auto' ? Math.max(intervalMs, ABSENT_INTERVAL_MS) : intervalMs,
+    routerLabel: `${routerAddress(config)}::${config.metadata.routerName}`,
+  };
+}
+
+/** The operator's word, where there is one. */
+export function metadataSettings(config: MetadataConfig): MetadataSettings {
+  const { readOnlyTargets, targetCluster, invalidatedClusterPolicy } = config.metadata;
+  const quorumLoss = config.quorumLoss === 'auto' ? null : config.quorumLoss;
+  return { readOnlyTargets, targetCluster, invalidatedClusterPolicy, quorumLoss };
+}
+
+/** `address` of this router's row in `v2_routers`. */
+export function routerAddress({ metadata }: Pick<Config, 'metadata'>): string {
+  return metadata.routerAddress ?? hostname();
+}
+
+const TOPOLOGIES: ReadonlySet<string> = new Set(['auto', 'innodb-cluster', 'replicaset']);
+/** Most servers that nobody calls an InnoDB Cluster never get metadata: they are not asked for it all the time. */
+const ABSENT_INTERVAL_MS = 60_000;
+/** While there is no primary: a switch in a ClusterSet or ReplicaSet ends with a change of the metadata. */
+const HURRIED_INTERVAL_MS = 500;
