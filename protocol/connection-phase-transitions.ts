@@ -3,7 +3,7 @@
  * a `ProtocolError`.
  *
  *     server  initial handshake ─┬─ ERR → refused
- *     client  SSLRequest → tls   │  HandshakeResponse41
+ *     client  SSLRequest → tls   │  HandshakeResponse41, inside TLS where TLS ends here
  *     server  OK → command phase │  ERR → refused │ AuthSwitchRequest, AuthNextFactor, AuthMoreData
  *     client  its plugin's bytes, and so on until OK or ERR
  *
@@ -20,6 +20,13 @@ export const CONNECTION_PHASE_TRANSITIONS = {
   /** The client's first packet. The server may lose patience meanwhile and send ERR, here and below. */
   'handshake-response': {
     'ssl-request': 'tls',
+    'ssl-request-here': 'handshake-response-in-tls',
+    'handshake-response': 'auth-result',
+    err: 'refused',
+    violation: 'failed',
+  },
+  /** What the client's TLS, which ends here, holds first; a second SSLRequest would be no HandshakeResponse41. */
+  'handshake-response-in-tls': {
     'handshake-response': 'auth-result',
     err: 'refused',
     violation: 'failed',
@@ -67,6 +74,7 @@ export const CONNECTION_PHASE_TRANSITIONS = {
 export type ConnectionPhaseState =
   | 'initial-handshake'
   | 'handshake-response'
+  | 'handshake-response-in-tls'
   | 'auth-result'
   | 'auth-response'
   | 'auth-data'
@@ -87,7 +95,7 @@ export type ServerTrigger =
   | 'ok'
   | 'err';
 
-export type ClientTrigger = 'ssl-request' | 'handshake-response' | 'auth-response';
+export type ClientTrigger = 'ssl-request' | 'ssl-request-here' | 'handshake-response' | 'auth-response';
 
 /** The state after `trigger`, or `undefined` where the table has no such way. */
 export function nextConnectionPhaseState(

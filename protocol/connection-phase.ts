@@ -5,6 +5,7 @@ import { AUTH_SWITCH_REQUEST, decodeAuthSwitchRequest } from './auth-switch-requ
 import { ByteCollector } from './byte-collector.ts';
 import { CLIENT_MULTI_FACTOR_AUTHENTICATION, CLIENT_SSL, hasCapability } from './capability-flags.ts';
 import { type ConnectionEvent, createConnectionFacts, type PacketFacts } from './connection-events.ts';
+import { type ConnectionPhaseOptions, DEFAULT_OPTIONS, type FeedResult } from './connection-phase-feed.ts';
 import {
   type ConnectionPhaseState,
   type ConnectionPhaseTrigger,
@@ -102,7 +103,7 @@ export class ConnectionPhase {
     const { splitter } = direction;
     let offset = 0;
     let next: FeedResult['next'] = 'read';
-    while (offset < chunk.length && !isFinalState(this.#state)) {
+    while (offset < chunk.length && next !== 'tls' && !isFinalState(this.#state)) {
       const turn = direction.side === 'client' ? this.#clientTurn(chunk, offset) : 'go-on';
       if (turn !== 'go-on') {
         next = turn;
@@ -114,7 +115,9 @@ export class ConnectionPhase {
       if (splitter.step === 'header') this.#checkHeader(direction);
       if (splitter.step === 'payload') this.#keepPayload(direction, chunk, from, offset);
       if (splitter.step !== 'starved' && splitter.remainingBytes === 0) {
-        events.push(direction.side === 'server' ? this.#serverEvent() : this.#clientEvent());
+        const event = direction.side === 'server' ? this.#serverEvent() : this.#clientEvent();
+        events.push(event);
+        if (event.kind === 'ssl-request') next = 'tls';
       }
     }
     return { events, consumedBytes: offset, next: isFinalState(this.#state) ? 'done' : next };
@@ -155,7 +158,7 @@ export class ConnectionPhase {
     if (this.#state === 'initial-handshake') {
       return { bytes: SERVER_KEPT_BYTES, code: 'CR_SERVER_HANDSHAKE_ERR' };
     }
-    const isFirstOfClient = side === 'client' && this.#state === 'handshake-response';
+    const isFirstOfClient = side === 'client' && this.#awaitsHandshakeResponse;
     const bytes = isFirstOfClient
       ? this.#options.maxHandshakeResponseBytes
       : this.#options.maxAuthPacketBytes;
@@ -178,7 +181,7 @@ export class ConnectionPhase {
     const isFirstPiece = splitter.payloadBytes - splitter.remainingBytes === to - from;
     // The server's ERR may cross a packet of the client's, so it may come with any sequence id: it is the last.
     if (side === 'server' && isFirstPiece && chunk[from] !== ERR_HEADER) this.#checkSequenceId(direction);
-    if (side === 'server' || this.#state === 'handshake-response') kept.add(chunk, from, to);
+    if (side === 'server' || this.#awaitsHandshakeResponse) kept.add(chunk, from, to);
   }
 
   #serverEvent(): ConnectionEvent {
@@ -268,19 +271,21 @@ export class ConnectionPhase {
 
   #clientEvent(): ConnectionEvent {
     const packet = packetFacts(this.#client);
-    if (this.#state === 'handshake-response') return this.#firstClientEvent(this.#client.kept.take(), packet);
+    if (this.#awaitsHandshakeResponse) return this.#firstClientEvent(this.#client.kept.take(), packet);
     this.#step('auth-response', 'client');
     return { kind: 'auth-response', ...packet };
   }
 
   #firstClientEvent(payload: Buffer, packet: PacketFacts): ConnectionEvent {
     const hasFlags = payload.length >= 4 && !isHandshakeResponse320(payload);
-    if (hasFlags && hasCapability(payload.readUInt32LE(), CLIENT_SSL)) {
+    // Inside TLS the flag stands in the HandshakeResponse41 as well.
+    const mayBeSslRequest = hasFlags && this.#state === 'handshake-response';
+    if (mayBeSslRequest && hasCapability(payload.readUInt32LE(), CLIENT_SSL)) {
       const sslRequest = decodeSslRequest(payload);
       if (!hasCapability(this.#offeredCapabilities(), CLIENT_SSL)) {
         throw new ProtocolError(CLIENT_HANDSHAKE_FAULT, 'the client asks for TLS, which it was not offered');
       }
-      this.#step('ssl-request', 'client');
+      this.#step(this.#options.tls === 'ended-here' ? 'ssl-request-here' : 'ssl-request', 'client');
       return { kind: 'ssl-request', sslRequest, ...packet };
     }
     const handshakeResponse = decodeHandshakeResponse41(payload);
@@ -288,6 +293,10 @@ export class ConnectionPhase {
     this.#handshakeResponse = handshakeResponse;
     this.#authPluginName = handshakeResponse.authPluginName || this.#authPluginName;
     return { kind: 'handshake-response', handshakeResponse, payload, ...packet };
+  }
+
+  get #awaitsHandshakeResponse(): boolean {
+    return this.#state === 'handshake-response' || this.#state === 'handshake-response-in-tls';
   }
 
   #offeredCapabilities(): number {
@@ -305,42 +314,6 @@ export class ConnectionPhase {
     if (next === undefined) throw outOfOrder(side, `${trigger} while awaiting ${this.#state}`);
     this.#state = next;
   }
-}
-
-export interface ConnectionPhaseOptions {
-  /**
-   * The longest payload of a HandshakeResponse41, in bytes. Default 128 KiB: servers take 64 KiB of connection
-   * attributes, and an auth response (an OpenID Connect token, say) has as much again.
-   */
-  readonly maxHandshakeResponseBytes?: number;
-  /**
-   * The longest payload of any other packet after the initial handshake, in bytes; it is not gathered. Default
-   * 128 KiB: Kerberos tickets reach 64 KiB.
-   */
-  readonly maxAuthPacketBytes?: number;
-  /**
-   * Capability flags the caller clears in the initial handshake it forwards. Default none. The caller then
-   * clears them in the client's answer too: clients send what they were not offered (the mysql client of 9.7
-   * does so with CLIENT_QUERY_ATTRIBUTES and CLIENT_MULTI_FACTOR_AUTHENTICATION).
-   */
-  readonly maskedCapabilities?: number;
-}
-
-export interface FeedResult {
-  /** The packets that ended in this chunk, in order. */
-  readonly events: readonly ConnectionEvent[];
-  /** Bytes of this chunk that belong to the connection phase, and may be forwarded. */
-  readonly consumedBytes: number;
-  /**
-   * What to do with the rest:
-   * - `read`: keep it (three bytes at most, usually none) and feed it again in front of what comes next;
-   * - `hold`: the client is ahead of the server. Keep it, read no more from the client, and feed it again when
-   *   the server has been fed;
-   * - `done`: the phase is over. It belongs to what `state` says: the command phase, TLS, or nobody.
-   *
-   * A client's rest kept from before is likewise the command phase's once the server's side is `done`.
-   */
-  readonly next: 'read' | 'hold' | 'done';
 }
 
 /** One side's stream. */
@@ -365,12 +338,6 @@ function packetFacts({ splitter, offset }: Direction): PacketFacts {
 function outOfOrder(side: Side, detail: string): ProtocolError {
   return new ProtocolError({ code: 'ER_NET_PACKETS_OUT_OF_ORDER', side }, detail);
 }
-
-const DEFAULT_OPTIONS: Required<ConnectionPhaseOptions> = {
-  maxHandshakeResponseBytes: 128 * 1024,
-  maxAuthPacketBytes: 128 * 1024,
-  maskedCapabilities: 0,
-};
 
 /**
  * As much of a server's packet as is kept, and the longest initial handshake. MySQL's has about 80 bytes, its

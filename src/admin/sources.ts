@@ -37,7 +37,7 @@ export type AdminSources = {
 };
 
 /** A route, and what became of its listener. */
-export type RouteFacts = BoundRoute & {
+export type RouteFacts = Omit<BoundRoute, 'tls' | 'compression' | 'clientAttributes'> & {
   /** The port it really has; null while it is not bound. */
   readonly port: number | null;
   readonly isListening: boolean;

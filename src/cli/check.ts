@@ -4,6 +4,8 @@
 import { type ConfigSources, loadConfig } from '../config/load.ts';
 import { describeProblems } from '../config/problems.ts';
 import { showConfig } from '../config/show.ts';
+import { TlsFileError } from '../data/tls/material.ts';
+import { checkMaterials } from '../data/tls/material-store.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -11,6 +13,13 @@ export async function check(sources: ConfigSources, terminal: Terminal): Promise
   const loaded = await loadConfig(sources);
   if (!loaded.ok) {
     terminal.writeError(`fairlead: ${describeProblems(loaded.problems)}\n`);
+    return EXIT.usage;
+  }
+  try {
+    await checkMaterials(loaded.config);
+  } catch (error) {
+    if (!(error instanceof TlsFileError)) throw error;
+    terminal.writeError(`fairlead: ${error.message}\n`);
     return EXIT.usage;
   }
   terminal.writeOut(showConfig(loaded.config, loaded.originOf));

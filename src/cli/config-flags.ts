@@ -69,6 +69,7 @@ const PLACEHOLDERS = {
   text: '<text>',
   secret: '<text>',
   'secret-file': '<file>',
+  file: '<path>',
   listen: '<host:port>',
   'name-servers': '<address:port,…>',
   'name-server': '<address:port>',

@@ -7,6 +7,7 @@ import type { FileRead, Settled } from './parse.ts';
 import { MASK, NOWHERE, type Problem } from './problems.ts';
 import type { RouteSettings } from './schema.ts';
 import { toSeed } from './seeds.ts';
+import { checkRouteTls } from './tls-config.ts';
 import { formatDuration, formatHostPort, formatSeed, listensCollide } from './values.ts';
 
 type Checked = Settled & {
@@ -84,7 +85,7 @@ function checkAccount({ settings, refused, originOf, passwordFile }: Checked): r
 
 function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Problem[] {
   const indexOf = (position: number) => routeIndexes[position] ?? position;
-  return settings.routes.flatMap((route, position) => {
+  const all = settings.routes.flatMap((route, position) => {
     const index = indexOf(position);
     const problems: Problem[] = [];
     const refuse = (key: 'name' | 'listen' | 'strategy', value: string, rule: string) =>
@@ -104,8 +105,17 @@ function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Pr
     if (route.strategy === 'round-robin-with-fallback' && route.role !== 'secondary') {
       refuse('strategy', route.strategy, `needs role secondary, and this route has role ${route.role}`);
     }
-    return problems;
+    const tlsProblems = checkRouteTls(route, settings, (key, value, rule) => {
+      const own = route[key] !== undefined;
+      const origin = originOf(own ? ['routes', index, key] : ['tls', key]);
+      return { key: own ? `routes[${index}].${key}` : `tls.${key}`, value, rule, origin };
+    });
+    return [...problems, ...tlsProblems];
   });
+  // What is wrong with a key of `tls` is said once, though several routes are concerned.
+  return all.filter(
+    (problem, index) => all.findIndex((other) => isDeepStrictEqual(other, problem)) === index,
+  );
 }
 
 function checkAdmin({ settings, refused, originOf }: Checked): readonly Problem[] {

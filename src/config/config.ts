@@ -5,6 +5,8 @@
  * ranges are in schema.ts, which is the only place that makes a Config.
  */
 
+import type { RouteTls } from './tls-config.ts';
+
 export type TopologyKind =
   | 'auto'
   | 'group-replication'
@@ -69,6 +71,11 @@ export type RouteConfig = {
   readonly strategy: StrategyName;
   /** Sessions open at once through this route; 0 means no limit of its own. */
   readonly maxConnections: number;
+  /** Whether clients may be offered the compressed protocol. */
+  readonly compression: 'passthrough' | 'disabled';
+  /** Whether the client's address and TLS facts are added to its connection attributes. */
+  readonly clientAttributes: boolean;
+  readonly tls: RouteTls;
 };
 
 export type ClusterConfig = {
@@ -96,6 +103,8 @@ export type RelayMode = 'auto' | 'fast' | 'portable';
 export type Config = {
   readonly cluster: ClusterConfig;
   readonly routes: readonly RouteConfig[];
+  /** What routes take over that do not say otherwise, and how often files are looked at; 0 means never. */
+  readonly tls: { readonly shared: RouteTls; readonly watchIntervalMs: number };
   readonly admin: { readonly listen: Listen };
   /** Number of data threads, already resolved from `auto`. */
   readonly threads: number;

@@ -22,6 +22,7 @@ export type KeyKind =
   | 'text'
   | 'secret'
   | 'secret-file'
+  | 'file'
   | 'listen'
   | 'name-servers'
   | 'name-server'
@@ -108,6 +109,14 @@ export function boolean(facts: Words & { readonly default: boolean }) {
     });
 }
 
+/** `true` or `false`, to be given or left out. */
+export function optionalBoolean(facts: Words) {
+  return z
+    .boolean()
+    .optional()
+    .register(keyFacts, { kind: 'boolean', ...words(facts), rule: 'true or false', defaultText: null });
+}
+
 /** One of a few words. */
 export function choice<const T extends readonly [string, ...string[]]>(
   choices: T,
@@ -167,6 +176,20 @@ export function secretFile(facts: Words) {
       kind: 'secret-file',
       ...words(facts),
       rule: 'the path of a readable file',
+      defaultText: null,
+    });
+}
+
+/** The path of a file or folder that is read while the program runs. A relative one in the configuration file starts at its folder. */
+export function file(facts: Words) {
+  return z
+    .string()
+    .min(1)
+    .optional()
+    .register(keyFacts, {
+      kind: 'file',
+      ...words(facts),
+      rule: 'a path; in the file, a relative one starts at the folder of the file',
       defaultText: null,
     });
 }

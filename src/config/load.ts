@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Config } from './config.ts';
 import { type Layers, layer } from './layers.ts';
 import { type FileRead, type ParsedConfig, parseConfig } from './parse.ts';
-import { isTree } from './yaml-file.ts';
+import { isTree, type Path } from './yaml-file.ts';
 
 /** Where the configuration is to be found; made by the command line. */
 export type ConfigSources = {
@@ -46,6 +46,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   const parsed = parseConfig(layers, {
     passwordFile: await readPasswordFile(layers, file),
     availableParallelism: availableParallelism(),
+    pathOf: (at, written) => pathOf(layers, file, at, written),
   });
   return parsed.ok ? { ...parsed, originOf: layers.originOf } : parsed;
 }
@@ -71,12 +72,15 @@ async function readPasswordFile(layers: Layers, configFile: string | null): Prom
   const cluster = layers.tree['cluster'];
   const path = isTree(cluster) ? cluster['passwordFile'] : undefined;
   if (typeof path !== 'string' || path === '') return null;
-  const isFromFile =
-    configFile !== null && layers.originOf(['cluster', 'passwordFile']).startsWith(`${configFile}:`);
-  const read = await readText(isFromFile ? resolve(dirname(configFile), path) : resolve(path));
+  const read = await readText(pathOf(layers, configFile, ['cluster', 'passwordFile'], path));
   if (!read.ok) return read;
   const text = read.text.replace(/\r?\n$/, '');
   return text === '' ? { ok: false, reason: 'the file is empty' } : { ok: true, text };
+}
+
+function pathOf(layers: Layers, configFile: string | null, at: Path, written: string): string {
+  const isFromFile = configFile !== null && layers.originOf(at).startsWith(`${configFile}:`);
+  return isFromFile ? resolve(dirname(configFile), written) : resolve(written);
 }
 
 async function readText(path: string): Promise<FileRead> {

@@ -10,6 +10,7 @@ import { MASK, type Problem, showValue } from './problems.ts';
 import { configSchema, type RouteSettings, type Settings } from './schema.ts';
 import { toSeed } from './seeds.ts';
 import { closest } from './suggest.ts';
+import { toRouteTls } from './tls-config.ts';
 import { isTree, type Path } from './yaml-file.ts';
 
 export type ParsedConfig =
@@ -27,6 +28,8 @@ export type ParseContext = {
   readonly passwordFile: FileRead | null;
   /** What `threads: auto` becomes, at least 1. */
   readonly availableParallelism: number;
+  /** The path to open for one that was written at `at`; without it, paths stay as they were written. */
+  readonly pathOf?: (at: Path, written: string) => string;
 };
 
 export function parseConfig(layers: Layers, context: ParseContext): ParsedConfig {
@@ -180,6 +183,7 @@ function remove(tree: Record<string, unknown>, section: string | number | undefi
 
 function toConfig(settings: Settings, context: ParseContext): Config {
   const { cluster, dns, probe, metadata, dial, hold, drain, limits, quarantine, relay } = settings;
+  const pathOf = context.pathOf ?? ((_at: Path, written: string) => written);
   return {
     cluster: {
       topology: cluster.topology,
@@ -187,7 +191,11 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       user: cluster.user ?? '',
       password: context.passwordFile?.ok === true ? context.passwordFile.text : (cluster.password ?? ''),
     },
-    routes: settings.routes.map(toRoute),
+    routes: settings.routes.map((route, index) => toRoute(route, settings, index, pathOf)),
+    tls: {
+      shared: toRouteTls(NO_ROUTE, settings, 0, pathOf),
+      watchIntervalMs: settings.tls.watchInterval,
+    },
     admin: settings.admin,
     threads: settings.threads === 'auto' ? context.availableParallelism : settings.threads,
     dns: {
@@ -232,8 +240,24 @@ function toConfig(settings: Settings, context: ParseContext): Config {
   };
 }
 
-function toRoute(route: RouteSettings): RouteConfig {
-  return { ...route, strategy: route.strategy ?? DEFAULT_STRATEGY[route.role] };
+function toRoute(
+  route: RouteSettings,
+  settings: Settings,
+  index: number,
+  pathOf: (at: Path, written: string) => string,
+): RouteConfig {
+  const { name, listen, protocol, role, maxConnections, compression, clientAttributes } = route;
+  return {
+    name,
+    listen,
+    protocol,
+    role,
+    strategy: route.strategy ?? DEFAULT_STRATEGY[role],
+    maxConnections,
+    compression,
+    clientAttributes,
+    tls: toRouteTls(route, settings, index, pathOf),
+  };
 }
 
 function indexes(settings: Settings): readonly number[] {
@@ -253,6 +277,17 @@ function valueAt(tree: unknown, path: Path): unknown {
   }
   return value;
 }
+
+/** A route without any key of its own for TLS. */
+const NO_ROUTE: RouteSettings = {
+  name: '',
+  listen: { host: '', port: 0 },
+  protocol: 'classic',
+  role: 'primary',
+  maxConnections: 0,
+  compression: 'passthrough',
+  clientAttributes: true,
+};
 
 const DEFAULT_STRATEGY = {
   primary: 'first-available',

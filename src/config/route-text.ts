@@ -2,6 +2,7 @@
  * Routes and seeds as one line of text, for flags and the environment:
  * `name=rw,listen=0.0.0.0:6446,role=primary,strategy=first-available`, several separated by `;`, or JSON.
  */
+import { factsAt } from './key-list.ts';
 import { isTree } from './yaml-file.ts';
 
 export type RouteText =
@@ -40,11 +41,19 @@ function parseOneRoute(text: string): Record<string, unknown> | string {
     if (Object.hasOwn(route, key)) return `gives ${JSON.stringify(key)} twice in one route`;
     // A key such as __proto__ has to end up as an unknown key, not as the prototype.
     Object.defineProperty(route, key, {
-      value: /^\d+$/.test(value) && key === 'maxConnections' ? Number(value) : value,
+      value: judged(key, value),
       enumerable: true,
     });
   }
   return route;
+}
+
+/** Numbers and yes or no stand unquoted in the file. */
+function judged(key: string, text: string): unknown {
+  const kind = factsAt(`routes[].${key}`)?.kind;
+  if (kind === 'integer' && /^\d+$/.test(text)) return Number(text);
+  if (kind === 'boolean' && (text === 'true' || text === 'false')) return text === 'true';
+  return text;
 }
 
 function parseRouteJson(text: string): RouteText {

@@ -14,6 +14,7 @@ import { metadata } from './sections/metadata.ts';
 import { relay } from './sections/relay.ts';
 import { route } from './sections/route.ts';
 import { drain, hold, limits } from './sections/sessions.ts';
+import { tls } from './sections/tls.ts';
 
 export const configSchema = z.strictObject({
   cluster: cluster.prefault({}).describe('The cluster and how the router asks it.'),
@@ -35,6 +36,7 @@ export const configSchema = z.strictObject({
       defaultText:
         'name=rw,listen=0.0.0.0:6446,role=primary,strategy=first-available; name=ro,listen=0.0.0.0:6447,role=secondary,strategy=round-robin-with-fallback; name=x-rw,listen=0.0.0.0:6448,protocol=x,role=primary; name=x-ro,listen=0.0.0.0:6449,protocol=x,role=secondary',
     }),
+  tls: tls.prefault({}).describe('TLS with clients and members, for all routes that do not say otherwise.'),
   admin: z
     .strictObject({
       listen: listen({

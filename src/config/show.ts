@@ -4,6 +4,7 @@
 import { Document, isNode, isSeq } from 'yaml';
 import type { Config } from './config.ts';
 import { MASK, NOWHERE } from './problems.ts';
+import { routeTlsSettings, sharedTlsSettings } from './tls-config.ts';
 import { formatDuration, formatHostPort, formatSeed, formatSize } from './values.ts';
 import type { Path } from './yaml-file.ts';
 
@@ -24,7 +25,14 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       role: route.role,
       strategy: route.strategy,
       maxConnections: route.maxConnections,
+      compression: route.compression,
+      clientAttributes: route.clientAttributes,
+      ...routeTlsSettings(route.tls, config.tls.shared),
     })),
+    tls: {
+      ...sharedTlsSettings(config.tls.shared),
+      watchInterval: shownDuration(config.tls.watchIntervalMs),
+    },
     admin: { listen: formatHostPort(config.admin.listen) },
     threads: config.threads,
     dns: {

@@ -7,9 +7,12 @@
 import type { ConnectionEvent, ConnectionFacts } from '../../protocol/connection-events.ts';
 import { ConnectionPhase } from '../../protocol/connection-phase.ts';
 import type { ErrPacket } from '../../protocol/err-packet.ts';
-import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import { encodeHandshakeResponse41, type HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import { encodeInitialHandshake, type InitialHandshake } from '../../protocol/initial-handshake.ts';
+import { encodePacket } from '../../protocol/packet-header.ts';
 import type { Connection } from './connection.ts';
 import type { Farewells } from './farewell.ts';
+import { changeOffer, changeResponse, clientIdentity } from './handshake-changes.ts';
 
 /** How the connection phase ended; each is called once, as the last thing the relay does. */
 export type ConnectionPhaseSink = {
@@ -28,6 +31,9 @@ export class ConnectionPhaseRelay {
   readonly #client: Connection;
   readonly #server: Connection;
   readonly #sink: ConnectionPhaseSink;
+  /** Capability flags kept from both sides. */
+  readonly #masked: number;
+  readonly #addsIdentity: boolean;
   /** The client's bytes that may not be read yet, or were not a whole header. */
   #clientRest: Buffer = EMPTY;
   /** The pieces of the client's first packet, until it is whole. */
@@ -36,10 +42,17 @@ export class ConnectionPhaseRelay {
   constructor(
     client: Connection,
     server: Connection,
-    maxHandshakeResponseBytes: number,
+    changes: {
+      readonly maxHandshakeResponseBytes: number;
+      readonly masked: number;
+      readonly addsIdentity: boolean;
+    },
     sink: ConnectionPhaseSink,
   ) {
-    this.#phase = new ConnectionPhase({ maxHandshakeResponseBytes });
+    const { maxHandshakeResponseBytes, masked } = changes;
+    this.#phase = new ConnectionPhase({ maxHandshakeResponseBytes, maskedCapabilities: masked });
+    this.#masked = masked;
+    this.#addsIdentity = changes.addsIdentity;
     this.#client = client;
     this.#server = server;
     this.#sink = sink;
@@ -60,7 +73,9 @@ export class ConnectionPhaseRelay {
   fromServer(buffer: Buffer, length: number): void {
     const chunk = buffer.subarray(0, length);
     const { events, consumedBytes, next } = this.#phase.feedServer(chunk);
-    this.#client.write(chunk, 0, consumedBytes);
+    const [first] = events;
+    if (this.#masked !== 0 && first?.kind === 'initial-handshake') this.#offer(first.initialHandshake);
+    else this.#client.write(chunk, 0, consumedBytes);
     const held = this.#clientRest;
     this.#clientRest = EMPTY;
     if (held.length > 0) this.#client.resume();
@@ -93,8 +108,24 @@ export class ConnectionPhaseRelay {
     }
     const whole = Buffer.concat([...this.#firstPacket, chunk.subarray(0, consumedBytes)]);
     this.#firstPacket = null;
-    this.#server.write(whole, 0, whole.length);
+    const changed = first.kind === 'handshake-response' ? this.#changed(first.handshakeResponse) : null;
+    const packet = changed === null ? whole : encodePacket(changed, first.sequenceId);
+    this.#server.write(packet, 0, packet.length);
     if (first.kind === 'handshake-response') this.#sink.onHandshakeResponse(first.handshakeResponse);
+  }
+
+  /** The server's initial handshake without the flags the client is not to know of. */
+  #offer(offer: InitialHandshake): void {
+    const packet = encodePacket(encodeInitialHandshake(changeOffer(offer, this.#masked)), 0);
+    this.#client.write(packet, 0, packet.length);
+  }
+
+  /** What the server gets in place of the client's payload; null where that is to stay as it is. */
+  #changed(response: HandshakeResponse41): Buffer | null {
+    const addsIdentity = this.#addsIdentity && response.attributes !== undefined;
+    if (!addsIdentity && this.#masked === 0) return null;
+    const identity = addsIdentity ? clientIdentity(this.#client, null) : null;
+    return encodeHandshakeResponse41(changeResponse(response, this.#masked, identity));
   }
 
   #finish(events: readonly ConnectionEvent[], fromServer: Buffer, fromClient: Buffer): void {

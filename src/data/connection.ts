@@ -13,6 +13,7 @@
  */
 import { writeSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { handleOf, socketWithHandle, type TcpHandle } from './tcp-handle.ts';
 
 export type Side = 'client' | 'server';
@@ -38,8 +39,11 @@ export type Accepted = TcpHandle | Socket;
 
 export class Connection {
   readonly side: Side;
-  readonly #socket: Socket;
-  readonly #isFast: boolean;
+  /** The TCP socket; once secured, the TLS socket around it. */
+  #socket: Socket;
+  #isFast: boolean;
+  /** The thread's read buffer: bytes in it are lent, and a socket that keeps what it is given needs a copy. */
+  readonly #lentBuffer: Buffer | null;
   #sink: ConnectionSink;
   #error: NodeJS.ErrnoException | null = null;
   readonly #flushed = () => {
@@ -49,12 +53,17 @@ export class Connection {
   #isWritable = true;
   #hasPeerEnded = false;
 
-  private constructor(side: Side, socket: Socket, isFast: boolean, sink: ConnectionSink) {
+  private constructor(side: Side, socket: Socket, transport: Transport, sink: ConnectionSink) {
     this.side = side;
     this.#socket = socket;
-    this.#isFast = isFast;
+    this.#isFast = transport.kind === 'fast';
+    this.#lentBuffer = transport.kind === 'fast' ? transport.readBuffer : null;
     this.#sink = sink;
-    if (!isFast) {
+    this.#listen(socket);
+  }
+
+  #listen(socket: Socket): void {
+    if (!this.#isFast) {
       socket.on('data', (chunk: Buffer) => this.#sink.onBytes(this.side, chunk, chunk.length));
       socket.on('drain', () => this.#sink.onDrain(this.side));
     }
@@ -75,13 +84,13 @@ export class Connection {
     if (accepted instanceof Socket || transport.kind === 'portable') {
       if (!(accepted instanceof Socket))
         throw new Error('a bare handle was accepted for the portable transport');
-      const connection = new Connection('client', accepted, false, sink);
+      const connection = new Connection('client', accepted, PORTABLE, sink);
       accepted.resume();
       return connection;
     }
     const lender = new BufferLender(transport.readBuffer);
     const socket = socketWithHandle(accepted, lender.options);
-    const connection = new Connection('client', socket, true, sink);
+    const connection = new Connection('client', socket, transport, sink);
     lender.borrower = connection;
     socket.resume();
     return connection;
@@ -96,7 +105,7 @@ export class Connection {
   ): Connection {
     const lender = transport.kind === 'fast' ? new BufferLender(transport.readBuffer) : null;
     const socket = new Socket({ ...(lender?.options ?? { allowHalfOpen: true }), ...SERVER_SOCKET });
-    const connection = new Connection('server', socket, lender !== null, sink);
+    const connection = new Connection('server', socket, transport, sink);
     if (lender !== null) lender.borrower = connection;
     socket.once('connect', onConnect);
     socket.connect({ host: address.host, port: address.port, autoSelectFamily: false });
@@ -106,6 +115,38 @@ export class Connection {
   /** Hands the connection to another sink: a dialled server goes from its dial to its session. */
   attach(sink: ConnectionSink): void {
     this.#sink = sink;
+  }
+
+  /**
+   * Puts TLS around the connection: from here on, what comes is decrypted and what is written is encrypted. The caller
+   * listens for the TLS socket's own events.
+   *
+   * @param rest what was read already and belongs to TLS
+   * @param wrap makes the TLS socket around the TCP socket
+   */
+  secure(rest: Buffer, wrap: (raw: Socket) => TLSSocket): TLSSocket {
+    const raw = this.#socket;
+    // Ours, and Node's own that turns a half-open socket's end into nothing.
+    for (const event of ['data', 'drain', 'end', 'close', 'error']) raw.removeAllListeners(event);
+    // What is unread goes to TLS, and not to nobody.
+    raw.pause();
+    if (rest.length > 0) raw.unshift(Buffer.from(rest));
+    const secured = wrap(raw);
+    this.#socket = secured;
+    this.#isFast = false;
+    this.#listen(secured);
+    // Node tells its own TLS servers only, and leaves it to them to close.
+    secured.on('_tlsError', (error: NodeJS.ErrnoException) => {
+      this.#error ??= error;
+      secured.destroy();
+    });
+    return secured;
+  }
+
+  /** Sends bytes that nobody is to find in memory afterwards, `bytes` included. */
+  writeSecret(bytes: Buffer): void {
+    if (!this.#isWritable) return;
+    this.#socket.write(bytes, () => bytes.fill(0));
   }
 
   /** Called by the lender with bytes in the thread's read buffer. */
@@ -122,7 +163,10 @@ export class Connection {
     if (!this.#isWritable || start === end) return 0;
     const socket = this.#socket;
     if (!this.#isFast) {
-      return socket.write(buffer.subarray(start, end)) ? 0 : socket.writableLength;
+      const bytes = buffer.subarray(start, end);
+      return socket.write(buffer === this.#lentBuffer ? Buffer.from(bytes) : bytes)
+        ? 0
+        : socket.writableLength;
     }
     let next = start;
     if (socket.writableLength === 0) {
@@ -214,6 +258,8 @@ class BufferLender {
     this.options = { allowHalfOpen: true, onread: { buffer: readBuffer, callback } };
   }
 }
+
+const PORTABLE: Transport = { kind: 'portable' };
 
 export function isErrno(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error;

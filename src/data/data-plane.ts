@@ -21,6 +21,7 @@ import { isErrno } from './connection.ts';
 import { sessionsWithinDescriptors } from './descriptors.ts';
 import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
+import { TlsMaterialStore } from './tls/material-store.ts';
 
 export type DataPlaneOptions = {
   readonly config: Config;
@@ -53,6 +54,7 @@ export class DataPlane {
   readonly #events: EventLog;
   readonly #onSignal: (signal: Signal) => void;
   readonly #routes: RouteTable;
+  readonly #tls: TlsMaterialStore;
   readonly #workers: (Worker | null)[];
   #config: DataConfig;
   #topology: Topology;
@@ -62,7 +64,8 @@ export class DataPlane {
   /** Threads that have not said `drained`, and who waits for them; null while nothing drains. */
   #draining: { readonly left: Set<number>; readonly resolve: () => void } | null = null;
 
-  private constructor(options: DataPlaneOptions) {
+  private constructor(options: DataPlaneOptions, tls: TlsMaterialStore) {
+    this.#tls = tls;
     this.#events = options.events;
     this.#onSignal = options.onSignal;
     this.#topology = options.topology;
@@ -76,15 +79,18 @@ export class DataPlane {
   /**
    * Starts all threads and binds all routes. The first thread binds first, so that a port 0 becomes the same port in all.
    *
-   * @throws ListenError when a route cannot be bound
+   * @throws ListenError when a route cannot be bound, TlsFileError when a certificate cannot be used
    */
   static async start(options: DataPlaneOptions): Promise<DataPlane> {
-    const plane = new DataPlane(options);
     // Data threads share their ports, with another router as well: that the port is ours alone shows only here.
     for (const route of options.config.routes) {
       const isTakenOver = options.takenOver.some((listen) => isDeepStrictEqual(listen, route.listen));
       if (!isTakenOver) await tryListen(route, false);
     }
+    const tls = await TlsMaterialStore.open(options.config, options.events, (materials) =>
+      plane.#post({ kind: 'tls', tls: materials }),
+    );
+    const plane = new DataPlane(options, tls);
     try {
       plane.#startThreads(0, 1);
       await plane.#routes.settled();
@@ -123,15 +129,19 @@ export class DataPlane {
   /**
    * Puts new settings and routes in force.
    *
-   * @throws ListenError when a route could not be bound: then nothing has changed
+   * @throws ListenError when a route could not be bound, TlsFileError when a certificate cannot be used: then nothing has
+   *   changed
    */
   async reload(config: Config): Promise<void> {
+    const prepared = await this.#tls.prepare(config);
     for (const route of config.routes) {
       if (!this.#routes.hasListen(route.listen)) await tryListen(route, CAN_SHARE_PORTS);
     }
     this.#config = this.#dataConfig(config);
     this.#routes.replace(config.routes, this.threadsAlive());
-    this.#post({ kind: 'reload', config: this.#config, routes: this.#routes.bound() });
+    this.#tls.adopt(config, prepared);
+    const tls = this.#tls.materials;
+    this.#post({ kind: 'reload', config: this.#config, routes: this.#routes.bound(), tls });
     await this.#routes.settled();
   }
 
@@ -160,6 +170,7 @@ export class DataPlane {
 
   async close(): Promise<void> {
     this.#isClosing = true;
+    this.#tls.close();
     await Promise.all(this.#workers.map((worker) => worker?.terminate()));
   }
 
@@ -193,6 +204,7 @@ export class DataPlane {
         routes: this.#routes.bound(),
         topology: this.#topology,
         counters: this.counters,
+        tls: this.#tls.materials,
       },
     });
     this.#workers[index] = worker;

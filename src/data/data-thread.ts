@@ -2,6 +2,7 @@
  * One data thread: its listeners, its sessions, and the current topology. Knows nothing of worker threads; thread.ts
  * joins it to the main thread.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
 import type { RouteProtocol } from '../config/config.ts';
 import { createClientCounts } from '../shared/client-counts.ts';
@@ -15,6 +16,7 @@ import type {
   ToDataThread,
 } from '../shared/messages.ts';
 import type { SignalKind } from '../shared/signals.ts';
+import type { RouteTlsMaterial, TlsMaterials } from '../shared/tls-material.ts';
 import { type Admission, createAdmission } from './admission.ts';
 import { isErrno, type Transport } from './connection.ts';
 import { createDrain, type Drain } from './drain.ts';
@@ -24,6 +26,7 @@ import { CAN_SHARE_PORTS, createListener, type Listener } from './listener.ts';
 import { Reachability } from './reachability.ts';
 import { Session } from './session.ts';
 import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
+import { RouteTls } from './tls/route-tls.ts';
 import { chooseTransport } from './transport-self-test.ts';
 import { XSession } from './x-session.ts';
 
@@ -54,6 +57,7 @@ export class DataThread implements ThreadContext {
   readonly #routes = new Map<string, OpenRoute>();
   #config: DataConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
+  #tls: TlsMaterials;
   #drain: Drain | null = null;
   /** Fulfilled when no listener is open any more; null while they accept. */
   #stopped: Promise<unknown> | null = null;
@@ -65,6 +69,7 @@ export class DataThread implements ThreadContext {
     this.cells = threadCells(start.counters, start.threadIndex);
     this.header = sharedHeader(start.counters);
     this.#config = start.config;
+    this.#tls = start.tls;
     // Unique over all threads without asking them.
     this.#nextSessionId = start.threadIndex * SESSION_IDS_PER_THREAD + 1;
     this.#post = post;
@@ -116,7 +121,12 @@ export class DataThread implements ThreadContext {
         return this.#adopt(message.topology);
       case 'reload':
         // What fails inside is posted for its route; nothing is left to go wrong here but a defect of ours.
+        this.#tls = message.tls;
         void this.#reload(message.config, message.routes);
+        return;
+      case 'tls':
+        this.#tls = message.tls;
+        for (const route of this.#routes.values()) this.#renewTls(route);
         return;
       case 'drain':
         this.#drain ??= createDrain(this.sessions, this.farewells, message, {
@@ -138,8 +148,9 @@ export class DataThread implements ThreadContext {
 
   /** Binds a route's listener; tells the main thread how it went. */
   async open(bound: BoundRoute): Promise<void> {
-    const state: RouteState = { bound, offset: routeOffset(bound.index) };
-    const route: OpenRoute = { state, listener: null };
+    const state: RouteState = { bound, offset: routeOffset(bound.index), tls: null };
+    const route: OpenRoute = { state, listener: null, material: null };
+    this.#renewTls(route);
     this.#routes.set(bound.name, route);
     try {
       route.listener = await createListener(bound.listen, CAN_SHARE_PORTS, this.transport.kind, {
@@ -189,6 +200,7 @@ export class DataThread implements ThreadContext {
       const open = this.#routes.get(bound.name);
       if (open?.listener != null && isSameListener(open.state.bound, bound)) {
         open.state.bound = bound;
+        this.#renewTls(open);
         this.#post({ kind: 'listening', route: bound.name, port: open.listener.port });
         continue;
       }
@@ -199,6 +211,16 @@ export class DataThread implements ThreadContext {
 
   get #allReach(): readonly Reachability[] {
     return [this.reach.classic, this.reach.x];
+  }
+
+  /** The same material keeps what it has become: TLS sessions with members are resumed. */
+  #renewTls(route: OpenRoute): void {
+    const material = this.#tls.get(route.state.bound.name) ?? null;
+    if (isDeepStrictEqual(material, route.material)) return;
+    if (material === null && route.state.bound.tls.client.mode !== 'passthrough')
+      throw new Error(`route ${route.state.bound.name} has no TLS material`);
+    route.material = material;
+    route.state.tls = material === null ? null : new RouteTls(material);
   }
 
   #sweep(): void {
@@ -224,7 +246,12 @@ export class DataThread implements ThreadContext {
 const SWEEP_MS = 1000;
 const SESSION_IDS_PER_THREAD = 1e12;
 
-type OpenRoute = { readonly state: RouteState; listener: Listener | null };
+type OpenRoute = {
+  readonly state: RouteState;
+  listener: Listener | null;
+  /** What `state.tls` was made of. */
+  material: RouteTlsMaterial | null;
+};
 
 function isSameListener(one: BoundRoute, other: BoundRoute): boolean {
   const isSameListen = one.listen.host === other.listen.host && one.listen.port === other.listen.port;

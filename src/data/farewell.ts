@@ -11,6 +11,7 @@ import {
   CLIENT_PLUGIN_AUTH,
   CLIENT_PROTOCOL_41,
   CLIENT_SECURE_CONNECTION,
+  CLIENT_SSL,
 } from '../../protocol/capability-flags.ts';
 import { COM_QUIT } from '../../protocol/commands.ts';
 import { ERR_HEADER } from '../../protocol/err-packet.ts';
@@ -56,6 +57,16 @@ export class Farewells {
     if (!server.isOpen) return;
     this.#failLogin(server);
     server.write(NOBODY, 0, NOBODY.length);
+  }
+
+  /** Ends a connection in the middle of its TLS handshake; once that stands, `introduceNobody` is due. */
+  abandonSecuring(server: Connection): void {
+    if (server.isOpen) this.#failLogin(server);
+  }
+
+  /** Gives the login that no account matches to a server whose TLS handshake has just ended. */
+  introduceNobody(server: Connection): void {
+    if (server.isOpen) server.write(NOBODY_IN_TLS, 0, NOBODY_IN_TLS.length);
   }
 
   /**
@@ -177,9 +188,14 @@ const EMPTY = Buffer.alloc(0);
 
 const QUIT = encodePacket(Buffer.from([COM_QUIT]), 0);
 
-const NOBODY = encodePacket(
-  encodeHandshakeResponse41({
-    capabilityFlags: CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH,
+const NOBODY_FLAGS = CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH;
+const NOBODY = encodePacket(introduction(NOBODY_FLAGS), 1);
+/** Behind an SSLRequest. */
+const NOBODY_IN_TLS = encodePacket(introduction(NOBODY_FLAGS | CLIENT_SSL), 2);
+
+function introduction(capabilityFlags: number): Buffer {
+  return encodeHandshakeResponse41({
+    capabilityFlags,
     mariadbCapabilityFlags: 0,
     maxPacketBytes: 0x100_0000,
     characterSet: 45,
@@ -190,9 +206,8 @@ const NOBODY = encodePacket(
     authPluginName: 'caching_sha2_password',
     attributes: undefined,
     zstdLevel: undefined,
-  }),
-  1,
-);
+  });
+}
 
 /** An empty password, as most plugins write it. */
 const NO_PASSWORD = Buffer.from([0]);

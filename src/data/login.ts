@@ -10,9 +10,11 @@ import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts
 import type { Member } from '../../routing/topology.ts';
 import type { Connection, Side } from './connection.ts';
 import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
+import { maskedFlags } from './handshake-changes.ts';
 import type { Placement } from './placement.ts';
 import { type Refusal, refusalFor } from './refusal.ts';
-import type { ThreadContext } from './thread-context.ts';
+import type { RouteState, ThreadContext } from './thread-context.ts';
+import { TerminatedLogin, type TerminatedLoginSink } from './tls/terminated-login.ts';
 
 /** What became of the login. All but `onIntroduced` end it, and only one of them is called. */
 export type LoginSink = {
@@ -33,13 +35,14 @@ export class Login {
   readonly #member: Member;
   readonly #placement: Placement | null;
   readonly #sink: LoginSink;
-  readonly #relay: ConnectionPhaseRelay;
+  readonly #relay: ConnectionPhaseRelay | TerminatedLogin;
   readonly #deadline: NodeJS.Timeout;
 
   /** `placement` is told when the login is over: the next held session may go on. */
   constructor(
     context: ThreadContext,
-    parties: { readonly client: Connection; readonly server: Connection; readonly member: Member },
+    route: RouteState,
+    parties: Parties,
     placement: Placement | null,
     sink: LoginSink,
   ) {
@@ -48,7 +51,7 @@ export class Login {
     this.#member = parties.member;
     this.#placement = placement;
     this.#sink = sink;
-    this.#relay = new ConnectionPhaseRelay(parties.client, parties.server, limits.maxHandshakeBytes, {
+    this.#relay = createRelay(route, parties, limits.maxHandshakeBytes, {
       onHandshakeResponse: (response) => sink.onIntroduced(response),
       onAuthenticated: (facts, fromServer, fromClient) => {
         this.#over();
@@ -59,6 +62,7 @@ export class Login {
         sink.onTls(fromClient);
       },
       onRefused: () => sink.onRefusedByServer(),
+      onRefusal: (refusal) => sink.onRefusal(refusal),
     });
     this.#deadline = setTimeout(() => sink.onRefusal(LATE), limits.clientHandshakeTimeoutMs);
   }
@@ -72,6 +76,11 @@ export class Login {
       if (error.side === 'server') this.#context.signal('no-handshake', this.#member);
       this.#sink.onRefusal(refusalFor(error));
     }
+  }
+
+  /** Why a connection has ended, where more is known of it than that it has. */
+  refusalAtClose(side: Side, error: Error | null): Refusal | null {
+    return this.#relay instanceof TerminatedLogin ? this.#relay.refusalAtClose(side, error) : null;
   }
 
   /** An ERR packet as the client expects it at this moment. */
@@ -89,6 +98,29 @@ export class Login {
     clearTimeout(this.#deadline);
     this.#placement?.loginOver();
   }
+}
+
+type Parties = { readonly client: Connection; readonly server: Connection; readonly member: Member };
+
+function createRelay(
+  { bound, tls }: RouteState,
+  { client, server, member }: Parties,
+  maxHandshakeResponseBytes: number,
+  sink: TerminatedLoginSink,
+): ConnectionPhaseRelay | TerminatedLogin {
+  const changes = {
+    maxHandshakeResponseBytes,
+    masked: maskedFlags(bound),
+    addsIdentity: bound.clientAttributes,
+  };
+  if (tls === null) return new ConnectionPhaseRelay(client, server, changes, sink);
+  const memberHost = hostOf(member.address);
+  return new TerminatedLogin({ ...changes, client, server, memberHost, tls }, sink);
+}
+
+/** The host of "host:port" or "[host]:port". */
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
 /** An ERR packet for a client whose login has not begun, or is what `login` says. */

@@ -17,6 +17,10 @@ export function refusalFor(error: ProtocolError): Refusal {
 
 export function errFor({ reason, detail }: Refusal): ErrPacket {
   const name = ERROR_NAMES[reason];
+  // MySQL Router says the first two so, the third bare.
+  if (reason === 'tls_required' || reason === 'auth_impossible')
+    return createErrPacket(name, `SSL connection error: ${detail}`);
+  if (reason === 'tls_server') return createErrPacket(name, detail);
   if (detail === '' || !SAYS_WHY.has(reason)) return createErrPacket(name);
   return createErrPacket(name, `${textOf(name)}: ${detail}`);
 }
@@ -41,6 +45,10 @@ const ERROR_NAMES = {
   server_handshake: 'CR_SERVER_HANDSHAKE_ERR',
   server_lost: 'CR_SERVER_LOST',
   draining: 'ER_SERVER_SHUTDOWN',
+  tls_required: 'CR_SSL_CONNECTION_ERROR',
+  tls_client: 'CR_SSL_CONNECTION_ERROR',
+  tls_server: 'CR_SSL_CONNECTION_ERROR',
+  auth_impossible: 'CR_SSL_CONNECTION_ERROR',
 } as const satisfies Readonly<Record<RefusalReason, ErrorName>>;
 
 /** Errors whose text names the cause; the others keep MySQL's own words, which clients know. */
@@ -58,4 +66,8 @@ const END_REASONS = {
   server_handshake: 'server_error',
   server_lost: 'server_closed',
   draining: 'shutdown',
+  tls_required: 'tls_error',
+  tls_client: 'tls_error',
+  tls_server: 'tls_error',
+  auth_impossible: 'tls_error',
 } as const satisfies Readonly<Record<RefusalReason, EndReason>>;

@@ -100,6 +100,11 @@ export class Session implements ConnectionSink {
 
   onClose(side: Side, error: NodeJS.ErrnoException | null): void {
     if (side === 'server') return this.#serverClosed(error);
+    const refusal = this.#login?.refusalAtClose(side, error) ?? null;
+    if (refusal !== null) {
+      this.#account.refused(refusal, 0);
+      return this.#finish(endReasonFor(refusal.reason));
+    }
     if (this.#commands?.hasQuit) this.#finish('client_quit');
     else this.#finish(error === null ? 'client_closed' : 'client_error');
   }
@@ -189,7 +194,7 @@ export class Session implements ConnectionSink {
     connection.attach(this);
     this.#phase = 'connection';
     const parties = { client: this.#client, server: connection, member };
-    this.#login = new Login(this.#context, parties, this.#placement, {
+    this.#login = new Login(this.#context, this.#route, parties, this.#placement, {
       onIntroduced: (response) => this.#account.introduced(response),
       onAuthenticated: (facts, fromServer, fromClient) =>
         this.#authenticated(member, facts, fromServer, fromClient),
@@ -281,7 +286,8 @@ export class Session implements ConnectionSink {
   #serverClosed(error: NodeJS.ErrnoException | null): void {
     if (this.#phase === 'closed') return;
     if (this.#phase === 'connection') {
-      return this.#refuse({ reason: 'server_lost', detail: 'the server closed during authentication' });
+      const lost: Refusal = { reason: 'server_lost', detail: 'the server closed during authentication' };
+      return this.#refuse(this.#login?.refusalAtClose('server', error) ?? lost);
     }
     if (this.#ended.length > 0 || this.#commands?.hasQuit) return this.#endBoth();
     this.#signalServerClosed();

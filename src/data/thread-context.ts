@@ -13,6 +13,7 @@ import type { Admission } from './admission.ts';
 import type { Transport } from './connection.ts';
 import type { Farewells } from './farewell.ts';
 import type { Reachability } from './reachability.ts';
+import type { RouteTls } from './tls/route-tls.ts';
 
 export type ThreadContext = {
   readonly transport: Transport;
@@ -51,4 +52,6 @@ export type RouteState = {
   bound: BoundRoute;
   /** Where the route's counters begin. */
   readonly offset: number;
+  /** Null where TLS is passed through. */
+  tls: RouteTls | null;
 };

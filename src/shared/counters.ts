@@ -32,6 +32,7 @@ export const END_REASONS = [
   'handshake_timeout',
   'no_destination',
   'limit',
+  'tls_error',
   'internal_error',
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
@@ -49,6 +50,13 @@ export const REFUSAL_REASONS = [
   'server_handshake',
   'server_lost',
   'draining',
+  /** One side has no TLS that the route demands of it, or no certificate that will do. */
+  'tls_required',
+  /** TLS with the client, or with the server, did not come about. */
+  'tls_client',
+  'tls_server',
+  /** The password cannot be passed on from a side with TLS to a side without, or back. */
+  'auth_impossible',
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 

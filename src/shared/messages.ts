@@ -5,6 +5,7 @@ import type { Topology } from '../../routing/topology.ts';
 import type { Config, RouteConfig } from '../config/config.ts';
 import type { EventFields, EventLevel } from './events.ts';
 import type { Signal } from './signals.ts';
+import type { TlsMaterials } from './tls-material.ts';
 
 /** A route with what the main thread settled for it: its block of counters and the port it really has. */
 export type BoundRoute = RouteConfig & {
@@ -19,6 +20,7 @@ export type DataThreadStart = {
   readonly routes: readonly BoundRoute[];
   readonly topology: Topology;
   readonly counters: SharedArrayBuffer;
+  readonly tls: TlsMaterials;
 };
 
 /** The part of the configuration the data plane needs; it holds no secret. */
@@ -30,7 +32,14 @@ export type DataConfig = Pick<
 export type ToDataThread =
   | { readonly kind: 'topology'; readonly topology: Topology }
   /** Settings and routes after a reload; routes are matched by name. */
-  | { readonly kind: 'reload'; readonly config: DataConfig; readonly routes: readonly BoundRoute[] }
+  | {
+      readonly kind: 'reload';
+      readonly config: DataConfig;
+      readonly routes: readonly BoundRoute[];
+      readonly tls: TlsMaterials;
+    }
+  /** Certificates or keys have changed; open sessions keep what they have. */
+  | { readonly kind: 'tls'; readonly tls: TlsMaterials }
   /** End sessions at boundaries within `graceMs`, then the rest, then answer `drained`. */
   | { readonly kind: 'drain'; readonly stopAcceptingAfterMs: number; readonly timeoutMs: number }
   /** Another process has taken the ports over: accept nobody any more, whatever a drain under way had planned. */

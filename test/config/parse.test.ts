@@ -2,7 +2,7 @@ import t from 'tap';
 import { layer } from '../../src/config/layers.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { settingsOf } from '../../src/config/show.ts';
-import { configOf, MINIMAL, problemsOf } from './sources.ts';
+import { configOf, MINIMAL, PASSED_THROUGH, problemsOf } from './sources.ts';
 
 t.test('seeds and a user are enough: everything else has a default', async (t) => {
   t.strictSame(configOf({ file: MINIMAL }), {
@@ -20,6 +20,9 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
         role: 'primary',
         strategy: 'first-available',
         maxConnections: 0,
+        compression: 'passthrough',
+        clientAttributes: true,
+        tls: PASSED_THROUGH,
       },
       {
         name: 'ro',
@@ -28,6 +31,9 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
         role: 'secondary',
         strategy: 'round-robin-with-fallback',
         maxConnections: 0,
+        compression: 'passthrough',
+        clientAttributes: true,
+        tls: PASSED_THROUGH,
       },
       {
         name: 'x-rw',
@@ -36,6 +42,9 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
         role: 'primary',
         strategy: 'first-available',
         maxConnections: 0,
+        compression: 'passthrough',
+        clientAttributes: true,
+        tls: PASSED_THROUGH,
       },
       {
         name: 'x-ro',
@@ -44,8 +53,12 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
         role: 'secondary',
         strategy: 'round-robin-with-fallback',
         maxConnections: 0,
+        compression: 'passthrough',
+        clientAttributes: true,
+        tls: PASSED_THROUGH,
       },
     ],
+    tls: { shared: PASSED_THROUGH, watchIntervalMs: 10_000 },
     admin: { listen: { host: '127.0.0.1', port: 8404 } },
     threads: 2,
     dns: { servers: [], timeoutMs: 1_000, minTtlMs: 1_000, maxTtlMs: 30_000, srvIntervalMs: 5_000 },
@@ -90,7 +103,18 @@ cluster:
 routes:
   - { name: write, listen: "127.0.0.1:0", role: primary, strategy: next-available, maxConnections: 7 }
   - { name: read, listen: "[::]:6447", role: secondary, strategy: round-robin }
-  - { name: any, listen: ":6448", role: primary-and-secondary }
+  - { name: any, listen: ":6448", role: primary-and-secondary, compression: disabled, clientAttributes: false }
+  - name: strict
+    listen: ":6449"
+    role: primary
+    serverSslMode: required
+    serverSslVerify: verify-identity
+    serverSslCa: /etc/mysql/ca.pem
+    sslMinVersion: TLSv1.3
+    clientSslCipher: TLS_AES_256_GCM_SHA384
+    serverSslSessionCache: false
+tls:
+  { clientSslMode: required, clientSslCert: c.pem, clientSslKey: c.key, clientSslCa: ca.pem, watchInterval: 1m }
 admin: { listen: ":9000" }
 threads: 3
 dns: { servers: ["10.0.0.53", "[::1]:5353"], timeout: 2s, minTtl: 500ms, maxTtl: 1m, srvInterval: 10s }
@@ -116,6 +140,7 @@ log: { level: debug, format: json }
       cluster: { topology: 'group-replication', password: 'p: #w', seeds: { length: 3 } },
       routes: [{ strategy: 'next-available' }, { listen: { host: '::' } }, { strategy: 'round-robin' }],
       probe: { confirmationTtlMs: 90_000 },
+      tls: { watchIntervalMs: 60_000, shared: { client: { mode: 'required', caFile: 'ca.pem' } } },
       hold: { timeoutMs: 0 },
       limits: { clientHandshakeTimeoutMs: 1_500, maxHandshakeBytes: 5_000 },
       log: { level: 'debug', format: 'json' },
@@ -263,8 +288,8 @@ t.test('unknown keys are refused where they stand, with what was probably meant'
     ['level: debug', 'f.yaml:2:1: level: is not a known key; did you mean log.level?'],
     ['log: { colour: 1 }', 'f.yaml:2:8: log.colour: is not a known key; known here: level, format'],
     [
-      'routes: [{ name: a, listen: ":1", role: primary, max: 1 }]',
-      'f.yaml:2:50: routes[0].max: is not a known key; known here: name, listen, protocol, role, strategy, maxConnections',
+      'routes: [{ name: a, listen: ":1", role: primary, strateggy: 1 }]',
+      'f.yaml:2:50: routes[0].strateggy: is not a known key; did you mean routes[0].strategy?',
     ],
   ];
   for (const [file, problem] of table) t.strictSame(problemsOf({ file: `${MINIMAL}${file}\n` }), [problem]);
@@ -497,4 +522,69 @@ t.test('random bytes and mutated files never make the parser throw', async (t) =
   }
   t.comment(`${runs} files`);
   t.ok(runs > 0);
+});
+
+t.test('TLS of a route is its own keys, and for the rest those of tls', async (t) => {
+  const file = `
+${MINIMAL}
+routes:
+  - { name: rw, listen: ":1", role: primary, serverSslMode: required, serverSslVerify: verify-ca }
+  - { name: ro, listen: ":2", role: secondary, clientSslMode: passthrough }
+tls: { clientSslMode: preferred, serverSslCa: ca.pem, sslMinVersion: TLSv1.3 }
+`;
+  const [rw, ro] = configOf({ file }).routes;
+  t.match(rw?.tls, {
+    client: { mode: 'preferred', certFile: null },
+    server: { mode: 'required', verify: 'verify-ca', caFile: 'ca.pem' },
+    minVersion: 'TLSv1.3',
+  });
+  t.match(ro?.tls, { client: { mode: 'passthrough' }, server: { mode: 'as-client', verify: 'disabled' } });
+  const text = 'name=rw,listen=:1,role=primary,clientSslMode=required,clientSslSessionCache=false';
+  const [fromText] = configOf({ file: MINIMAL, flags: { routes: [text] } }).routes;
+  t.match(fromText?.tls.client, { mode: 'required', hasSessionCache: false });
+});
+
+t.test('TLS settings that cannot work together are refused', async (t) => {
+  const refused = (keys: string) =>
+    problemsOf({
+      file: `${MINIMAL}routes: [{ name: rw, listen: ":1", role: primary, ${keys} }]`,
+    }).map((problem) => problem.replace(/^[^ ]+ routes\[0\]\./, ''));
+  t.match(refused('clientSslMode: required, clientSslCert: c.pem'), [
+    /^clientSslCert = "c.pem": needs clientSslKey/,
+  ]);
+  t.match(refused('clientSslMode: required, serverSslKey: k.pem'), [
+    /^serverSslKey = "k.pem": needs serverSslCert/,
+  ]);
+  t.match(refused('serverSslMode: required'), [
+    /^serverSslMode = "required": cannot be kept where clientSslMode/,
+  ]);
+  t.match(refused('serverSslVerify: verify-ca, serverSslCa: ca.pem'), [/^serverSslVerify = .*passthrough/]);
+  t.match(refused('clientSslCa: ca.pem'), [/^clientSslCa = "ca.pem": needs clientSslMode required/]);
+  t.match(refused('clientSslMode: preferred, clientSslCa: ca.pem'), [
+    /needs clientSslMode required, and it is preferred/,
+  ]);
+  t.match(refused('clientSslMode: required, clientSslCrl: crl.pem'), [
+    /^clientSslCrl = .* needs clientSslCa/,
+  ]);
+  t.match(refused('clientSslMode: required, serverSslMode: required, serverSslVerify: verify-ca'), [
+    /^serverSslVerify = "verify-ca": needs serverSslCa or serverSslCapath/,
+  ]);
+  t.match(
+    refused(
+      'clientSslMode: required, serverSslMode: preferred, serverSslVerify: verify-ca, serverSslCa: ca.pem',
+    ),
+    [/^serverSslVerify = "verify-ca": needs serverSslMode required or as-client, and it is preferred/],
+  );
+  t.match(
+    problemsOf({ file: `${MINIMAL}tls: { serverSslMode: required }` }),
+    [/tls\.serverSslMode = "required": cannot be kept/],
+    'said once, though both routes are concerned',
+  );
+  t.match(refused('protocol: x, clientSslMode: required'), [
+    /^clientSslMode = "required": is for protocol classic/,
+  ]);
+  const x = configOf({ file: `${MINIMAL}tls: { clientSslMode: required }` }).routes.find(
+    ({ protocol }) => protocol === 'x',
+  );
+  t.equal(x?.tls.client.mode, 'passthrough', 'what all routes share is for those it can be for');
 });

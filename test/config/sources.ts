@@ -2,6 +2,7 @@
 import { layer } from '../../src/config/layers.ts';
 import { type ParseContext, type ParsedConfig, parseConfig } from '../../src/config/parse.ts';
 import { describeProblem } from '../../src/config/problems.ts';
+import type { RouteTls } from '../../src/config/tls-config.ts';
 
 export type TestSources = {
   readonly file?: string;
@@ -35,3 +36,28 @@ export function problemsOf(sources: TestSources): readonly string[] {
   const parsed = parse(sources);
   return parsed.ok ? [] : parsed.problems.map(describeProblem);
 }
+
+/** TLS of a route where nothing is said of it. */
+export const PASSED_THROUGH: RouteTls = {
+  client: {
+    mode: 'passthrough',
+    certFile: null,
+    keyFile: null,
+    caFile: null,
+    crlFile: null,
+    ciphers: null,
+    hasSessionCache: true,
+  },
+  server: {
+    mode: 'as-client',
+    verify: 'disabled',
+    caFile: null,
+    caFolder: null,
+    crlFile: null,
+    certFile: null,
+    keyFile: null,
+    ciphers: null,
+    hasSessionCache: true,
+  },
+  minVersion: 'TLSv1.2',
+};

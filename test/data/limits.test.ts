@@ -74,6 +74,7 @@ t.test('a reload changes the limits for those who come', async (t) => {
     kind: 'reload',
     config,
     routes: config.routes.map((each, index) => ({ ...each, index })),
+    tls: new Map(),
   });
   const second = await RawClient.logIn(lab.port());
   const third = await RawClient.connect(lab.port());

@@ -1,7 +1,8 @@
 /** Plays a conversation to a ConnectionPhase as the data plane does, under any cut of the bytes. */
 import { Buffer } from 'node:buffer';
 import type { ConnectionEvent, ConnectionFacts } from '../../protocol/connection-events.ts';
-import { ConnectionPhase, type ConnectionPhaseOptions } from '../../protocol/connection-phase.ts';
+import { ConnectionPhase } from '../../protocol/connection-phase.ts';
+import type { ConnectionPhaseOptions } from '../../protocol/connection-phase-feed.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
 import { byteByByte, offsets } from './bytes.ts';
 

@@ -1,8 +1,10 @@
 /** One data thread within the test's own process, scripted servers behind it, and what an operator would see of it. */
 import { readdirSync, readlinkSync } from 'node:fs';
+import pino from 'pino';
 import type { Test } from 'tap';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { type DataThread, startDataThread } from '../../src/data/data-thread.ts';
+import { TlsMaterialStore } from '../../src/data/tls/material-store.ts';
 import {
   createCounterMemory,
   DIAL_RESULTS,
@@ -23,6 +25,7 @@ import {
   sumCells,
   THREAD,
 } from '../../src/shared/counters.ts';
+import { createEventLog } from '../../src/shared/events.ts';
 import type { FromDataThread, ThreadEvent } from '../../src/shared/messages.ts';
 import { configOf } from '../config/sources.ts';
 import { memberNamed, topologyOf } from '../routing/members.ts';
@@ -38,6 +41,10 @@ export type LabOptions = {
   readonly config?: string;
   /** `maxConnections` of the routes to the primary. */
   readonly rwLimit?: number;
+  /** More keys of routes `rw` and `ro`, as YAML: `clientSslMode: preferred`. */
+  readonly routeKeys?: string;
+  /** More routes, as YAML, one in each line; their counters are not told apart. */
+  readonly routes?: string;
 };
 
 export class DataLab {
@@ -46,23 +53,33 @@ export class DataLab {
   /** In the order they were started. */
   readonly servers: ScriptedServer[] = [];
   #thread: DataThread | null = null;
+  tls: TlsMaterialStore | null = null;
   #version = 0;
 
   /** Starts the thread with routes `rw` and `ro`, and the same for X Protocol; all is closed, and must be back at zero, at the end of `t`. */
   static async start(t: Test, options: LabOptions = {}): Promise<DataLab> {
     const lab = new DataLab();
+    const config = labConfig(options);
+    const store = await TlsMaterialStore.open(config, createEventLog(pino({ level: 'silent' }), 10), (tls) =>
+      lab.thread.receive({ kind: 'tls', tls }),
+    );
+    lab.tls = store;
     const thread = await startDataThread(
       {
         threadIndex: 0,
-        config: labConfig(options),
-        routes: labConfig(options).routes.map((route, index) => ({ ...route, index })),
+        config,
+        routes: config.routes.map((route, index) => ({ ...route, index })),
         topology: topologyOf([], { version: 0 }),
         counters: lab.counters,
+        tls: store.materials,
       },
       (message) => lab.posted.push(message),
     );
     lab.#thread = thread;
-    t.teardown(() => thread.close());
+    t.teardown(() => {
+      thread.close();
+      store.close();
+    });
     return lab;
   }
 
@@ -71,7 +88,7 @@ export class DataLab {
     return this.#thread;
   }
 
-  port(route: LabRoute = 'rw'): number {
+  port(route = 'rw'): number {
     for (const message of this.posted) {
       if (message.kind === 'listening' && message.route === route) return message.port;
     }
@@ -178,15 +195,22 @@ export function secondaryAt(server: ScriptedServer, facts: Partial<Member> = {})
   });
 }
 
-export function labConfig({ mode = 'fast', config = '', rwLimit = 0 }: LabOptions) {
+export function labConfig({
+  mode = 'fast',
+  config = '',
+  rwLimit = 0,
+  routeKeys = '',
+  routes = '',
+}: LabOptions) {
   return configOf({
     file: `
 cluster: { seeds: [db], user: router }
 routes:
-  - { name: rw, listen: "127.0.0.1:0", role: primary, maxConnections: ${rwLimit} }
-  - { name: ro, listen: "127.0.0.1:0", role: secondary }
+  - { name: rw, listen: "127.0.0.1:0", role: primary, maxConnections: ${rwLimit}, ${routeKeys} }
+  - { name: ro, listen: "127.0.0.1:0", role: secondary, ${routeKeys} }
   - { name: x-rw, listen: "127.0.0.1:0", role: primary, protocol: x, maxConnections: ${rwLimit} }
   - { name: x-ro, listen: "127.0.0.1:0", role: secondary, protocol: x }
+${routes}
 relay: { mode: ${mode} }
 ${config}`,
   });

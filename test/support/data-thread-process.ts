@@ -36,6 +36,7 @@ const thread = await startDataThread(
     routes: config.routes.map((route, index) => ({ ...route, index })),
     topology: topologyOf([member]),
     counters,
+    tls: new Map(),
   },
   (message) => {
     if (message.kind === 'listening' && message.route === 'rw')

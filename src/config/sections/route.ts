@@ -1,6 +1,15 @@
 /** One route: what clients connect to. */
 import { z } from 'zod';
-import { choice, integer, optionalChoice, requiredChoice, requiredListen, routeName } from '../keys.ts';
+import {
+  boolean,
+  choice,
+  integer,
+  optionalChoice,
+  requiredChoice,
+  requiredListen,
+  routeName,
+} from '../keys.ts';
+import { routeTls } from './tls.ts';
 
 export const route = z.strictObject({
   name: routeName({
@@ -34,4 +43,15 @@ export const route = z.strictObject({
     max: 1_000_000,
     default: 0,
   }),
+  compression: choice(['passthrough', 'disabled'] as const, {
+    doc: 'The compressed protocol (zlib, zstd): `passthrough` offers clients what the member offers, `disabled` takes it out of the offer.',
+    why: 'Inside compressed packets command boundaries cannot be seen, so drains of such sessions go by silence. Where clients compress only because they may, `disabled` keeps their sessions visible.',
+    default: 'passthrough',
+  }),
+  clientAttributes: boolean({
+    doc: 'Add `_client_ip`, `_client_port` and, with TLS ended here, `_client_ssl_version` and `_client_ssl_cipher` to the connection attributes of clients that send some.',
+    why: "Members see the router's address. performance_schema.session_connect_attrs then tells whose session it is; what a client itself sends under these names is dropped. Not possible in TLS that is passed through.",
+    default: true,
+  }),
+  ...routeTls,
 });

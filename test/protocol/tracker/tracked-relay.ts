@@ -5,7 +5,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { ConnectionFacts } from '../../../protocol/connection-events.ts';
-import { ConnectionPhase, type FeedResult } from '../../../protocol/connection-phase.ts';
+import { ConnectionPhase } from '../../../protocol/connection-phase.ts';
+import type { FeedResult } from '../../../protocol/connection-phase-feed.ts';
 import { waitFor } from '../../../src/sandbox/index.ts';
 import { Recorder, type Segment, type Side } from './conversation.ts';
 

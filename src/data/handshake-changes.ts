@@ -1,0 +1,89 @@
+/**
+ * What the router changes in the two packets that introduce server and client to each other: flags it does not let through,
+ * and the client's identity among the connection attributes.
+ */
+import {
+  CLIENT_COMPRESS,
+  CLIENT_SSL,
+  CLIENT_ZSTD_COMPRESSION_ALGORITHM,
+} from '../../protocol/capability-flags.ts';
+import type { ConnectionAttribute, HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import type { InitialHandshake } from '../../protocol/initial-handshake.ts';
+import type { BoundRoute } from '../shared/messages.ts';
+import type { Connection } from './connection.ts';
+
+/** TLS of one connection as MySQL names it: `Ssl_version`, `Ssl_cipher`. */
+export type TlsFacts = { readonly version: string; readonly cipher: string };
+
+/** Flags a route keeps from both sides. */
+export function maskedFlags({ compression }: BoundRoute): number {
+  return compression === 'disabled' ? COMPRESSION_FLAGS : 0;
+}
+
+/** `ssl` is what the client is offered of TLS; undefined leaves it to the server. */
+export function changeOffer(offer: InitialHandshake, masked: number, ssl?: boolean): InitialHandshake {
+  return { ...offer, capabilityFlags: changeFlags(offer.capabilityFlags, masked, ssl) };
+}
+
+/** `ssl` is whether the server gets it through TLS; undefined where it gets it as the client sent it. */
+export function changeResponse(
+  response: HandshakeResponse41,
+  masked: number,
+  identity: readonly ConnectionAttribute[] | null,
+  ssl?: boolean,
+): HandshakeResponse41 {
+  return {
+    ...response,
+    capabilityFlags: changeFlags(response.capabilityFlags, masked, ssl),
+    attributes: withIdentity(response.attributes, identity),
+  };
+}
+
+/** Who the client is, as MySQL Router names it. */
+export function clientIdentity(client: Connection, tls: TlsFacts | null): readonly ConnectionAttribute[] {
+  const facts =
+    tls === null ? [] : [attribute('ssl_version', tls.version), attribute('ssl_cipher', tls.cipher)];
+  const address = client.remoteAddress.replace(IPV4_IN_IPV6, '');
+  return [attribute('ip', address), attribute('port', String(client.remotePort)), ...facts];
+}
+
+/** A client that sends these names itself is not believed. One that sends no attributes may be too old to be given some. */
+function withIdentity(
+  attributes: readonly ConnectionAttribute[] | undefined,
+  identity: readonly ConnectionAttribute[] | null,
+): readonly ConnectionAttribute[] | undefined {
+  if (attributes === undefined || identity === null) return attributes;
+  const own = attributes.filter(({ name }) => !RESERVED.has(name.toLowerCase()));
+  const all = [...own, ...identity];
+  return bytesOf(all) <= MAX_ATTRIBUTE_BYTES ? all : own;
+}
+
+function changeFlags(flags: number, masked: number, ssl: boolean | undefined): number {
+  const kept = flags & ~masked;
+  if (ssl === undefined) return kept >>> 0;
+  return (ssl ? kept | CLIENT_SSL : kept & ~CLIENT_SSL) >>> 0;
+}
+
+/** With the longest length before each text. */
+function bytesOf(attributes: readonly ConnectionAttribute[]): number {
+  return attributes.reduce(
+    (bytes, { name, value }) => bytes + Buffer.byteLength(name) + Buffer.byteLength(value) + 2 * LENENC_BYTES,
+    0,
+  );
+}
+
+function attribute(name: 'ip' | 'port' | 'ssl_version' | 'ssl_cipher', value: string): ConnectionAttribute {
+  return { name: `_client_${name}`, value };
+}
+
+const COMPRESSION_FLAGS = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;
+const RESERVED: ReadonlySet<string> = new Set([
+  '_client_ip',
+  '_client_port',
+  '_client_ssl_version',
+  '_client_ssl_cipher',
+]);
+const IPV4_IN_IPV6 = /^::ffff:(?=\d+\.)/i;
+/** A server refuses a login with more (sql_authentication.cc). */
+const MAX_ATTRIBUTE_BYTES = 65_535;
+const LENENC_BYTES = 3;
