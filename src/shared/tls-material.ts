@@ -2,7 +2,9 @@
  * What data threads make TLS contexts of, read and tried by the main thread. It holds private keys: it goes to data threads
  * and nowhere else.
  */
-import type { RouteTls } from '../config/tls-config.ts';
+import type { RouteConfig } from '../config/config.ts';
+
+type RouteTls = RouteConfig['tls'];
 
 export type RouteTlsMaterial = {
   readonly minVersion: RouteTls['minVersion'];
