@@ -66,6 +66,17 @@ function topologyBody(sources: AdminSources): unknown {
       const lastProbeSeconds = probes?.get(address)?.lastProbeSeconds ?? null;
       return { address, id, role, state, ...rest, metadata: rest.metadata ?? null, lastProbeSeconds };
     }),
+    discovery: (sources.discovery?.() ?? []).map(
+      ({ name, kind, destinations, lastSuccessAtMs, failure, successes, failures }) => ({
+        source: name,
+        kind,
+        addresses: destinations.map(({ address }) => address),
+        lastSuccessAtMs,
+        failure,
+        successes,
+        failures,
+      }),
+    ),
   };
 }
 

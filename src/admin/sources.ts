@@ -34,6 +34,23 @@ export type AdminSources = {
   eventsByLevel(): Readonly<Record<EventLevel, number>>;
   /** What the probes found, by the member's address; members never probed are missing. */
   memberProbes?(): ReadonlyMap<string, ProbeFacts>;
+  /** Where addresses come from; none while there is no control plane. */
+  discovery?(): readonly DiscoveryFacts[];
+};
+
+/** One source of addresses, as `SourceReport` of the control plane has it. */
+export type DiscoveryFacts = {
+  readonly name: string;
+  /** `static`, `dns`, `kubernetes`, `metadata` or `state-file`. */
+  readonly kind: string;
+  /** The last good ones. */
+  readonly destinations: readonly { readonly address: string }[];
+  /** Null while it has never succeeded. */
+  readonly lastSuccessAtMs: number | null;
+  /** Null while it is well. */
+  readonly failure: { readonly code: string; readonly message: string } | null;
+  readonly successes: number;
+  readonly failures: number;
 };
 
 /** A route, and what became of its listener. */

@@ -247,6 +247,7 @@ export class Router {
       configReloads: () => this.#reloads,
       eventsByLevel: () => this.#events.countByLevel(),
       memberProbes: () => this.#controlPlane?.memberProbes() ?? new Map(),
+      discovery: () => this.#controlPlane?.discovery() ?? [],
     };
   }
 }

@@ -165,6 +165,9 @@ export class MemberWatch {
   #moveTo(host: string): void {
     if (this.#isClosed) return;
     this.#dial = { host, port: this.#options.target.port };
+    // Whatever was said came from elsewhere: who is here has confirmed nothing.
+    this.#answer = null;
+    this.#failure = null;
     this.#dropLink();
     this.#backoff.reset();
     this.#schedule(0);

@@ -344,7 +344,17 @@ t.test('close ends idle connections at once and lets go of the port', async (t) 
 t.test('the answers in docs/api.md have the fields real ones have', async (t) => {
   const events = eventLog();
   events.record('info', 'primary_changed', 'db-1:3306 is primary', { primary: 'db-1:3306', version: 7 });
-  const server = await start(t, facts({ listSessions: () => Promise.resolve([session('s1')]) }), events);
+  const source = {
+    name: 'srv://db',
+    kind: 'dns',
+    destinations: [{ address: 'db-1:3306' }],
+    lastSuccessAtMs: 1,
+    failure: { code: 'ESERVFAIL', message: 'the name db does not resolve: ESERVFAIL' },
+    successes: 1,
+    failures: 1,
+  };
+  const listSessions = () => Promise.resolve([session('s1')]);
+  const server = await start(t, facts({ listSessions, discovery: () => [source] }), events);
   const page = await readFile(new URL('../../docs/api.md', import.meta.url), 'utf8');
   const examples = [
     ...page.matchAll(/\$ curl -s '?http:\/\/127\.0\.0\.1:8404(\S+?)'?(?: \| jq)?\n(\{.*?\})\n```/gs),

@@ -4,6 +4,7 @@
 import { collectDefaultMetrics, type OpenMetricsContentType, Registry } from 'prom-client';
 import type { AdminSources } from '../sources.ts';
 import { createCounterReader } from './counter-reader.ts';
+import { discoveryFamilies } from './discovery-families.ts';
 import { type Family, readableOf, registerReadable } from './family.ts';
 import { memberFamilies } from './member-families.ts';
 import { type AdminCounts, programFamilies } from './program-families.ts';
@@ -22,6 +23,7 @@ export function createExposition(sources: AdminSources, adminCounts: () => Admin
   const families = [
     ...programFamilies(sources, counters, adminCounts),
     ...topologyFamilies(sources),
+    ...discoveryFamilies(sources),
     ...memberFamilies(sources, counters),
     ...routeFamilies(sources, counters),
   ];

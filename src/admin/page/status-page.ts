@@ -8,7 +8,7 @@ import type { EventLog, RouterEvent } from '../../shared/events.ts';
 import { createCounterReader } from '../metrics/counter-reader.ts';
 import { judgeReadiness, type Readiness } from '../readiness.ts';
 import { createRouteCounts, type RouteCounts } from '../route-counts.ts';
-import type { AdminSources, RouteFacts } from '../sources.ts';
+import type { AdminSources, DiscoveryFacts, RouteFacts } from '../sources.ts';
 import { clusterSection, memberNotes } from './cluster-section.ts';
 import { formatCount, formatDuration, formatTime } from './format.ts';
 import { type Html, html } from './html.ts';
@@ -36,6 +36,7 @@ ${summary(topology, routes)}
 ${memberTable(topology, sessionsOn)}
 ${clusterSection(topology)}
 ${routeTable(routes)}
+${discoveryTable(sources.discovery?.() ?? [], now)}
 ${eventList(events.recent(EVENTS_SHOWN), now)}
 </main>`;
     return page(pageTitle(topology, readiness), main).markup;
@@ -169,6 +170,30 @@ ${numberCell('Refused', counts.refused)}
 </tr>
 `,
 )}</tbody></table></section>`;
+}
+
+/** Addresses that stand in the configuration and resolve need no row of their own. */
+function discoveryTable(all: readonly DiscoveryFacts[], now: number): Html {
+  const shown = all.filter(({ kind, failure }) => kind !== 'static' || failure !== null);
+  if (shown.length === 0) return html``;
+  return html`<section><h2>Discovery</h2><table>
+<thead><tr><th>Source</th><th>State</th><th class="number">Addresses</th><th>Last success</th><th>Why</th></tr></thead>
+<tbody>
+${shown.map(
+  ({ name, destinations, lastSuccessAtMs, failure }) => html`<tr>
+<th scope="row">${name}</th>
+${cell('State', sourceState(failure !== null, lastSuccessAtMs !== null))}
+${numberCell('Addresses', destinations.length)}
+${cell('Last success', html`${lastSuccessAtMs === null ? 'never' : `${formatDuration((now - lastSuccessAtMs) / 1000)} ago`}`)}
+<td data-heading="Why" class="wide">${failure?.message ?? ''}</td>
+</tr>
+`,
+)}</tbody></table></section>`;
+}
+
+function sourceState(isFailing: boolean, hasSucceeded: boolean): Html {
+  if (isFailing) return badge('bad', 'failing');
+  return hasSucceeded ? badge('good', 'well') : badge('doubt', 'waiting');
 }
 
 function eventList(events: readonly RouterEvent[], now: number): Html {
