@@ -8,7 +8,14 @@ import { decideClusters } from './metadata/cluster-decision.ts';
 import { effectiveOptions, NO_OPTIONS } from './metadata/facts.ts';
 import { chooseMetadata, type Picture } from './metadata/picture.ts';
 import { decideReplicaSet } from './metadata/replicaset-decision.ts';
-import { type Decision, type DecisionInput, isHeard, standingAnswer } from './observations.ts';
+import {
+  type Decision,
+  type DecisionInput,
+  FAILURE_REASONS,
+  type FailureKind,
+  isHeard,
+  standingAnswer,
+} from './observations.ts';
 import { createRoster } from './roster.ts';
 import { decideStatic } from './static-decision.ts';
 import type { Topology } from './topology.ts';
@@ -76,7 +83,7 @@ function decideNothing(input: DecisionInput, alarms: readonly string[]): Decisio
     secondarySessions: 'keep' as const,
     version: observation?.answer?.version ?? before?.version ?? '',
     reason: isHeard(observation)
-      ? (observation?.failure?.kind ?? 'its group is not known yet')
+      ? reasonOf(observation?.failure?.kind)
       : 'not heard of yet',
     slot: -1,
   }));
@@ -90,6 +97,10 @@ function decideNothing(input: DecisionInput, alarms: readonly string[]): Decisio
     alarms,
   };
   return { topology, wanted: input.settings.seeds, isInDoubt: true, memory: input.memory };
+}
+
+function reasonOf(failure: FailureKind | undefined): string {
+  return failure === undefined ? 'its group is not known yet' : FAILURE_REASONS[failure];
 }
 
 /** Said once for the cluster, beside the reason each member has. */
