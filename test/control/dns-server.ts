@@ -1,8 +1,8 @@
 /** A name server for tests, on loopback over UDP and TCP. It answers, stalls, lies and dies as it is told. */
 import { Buffer } from 'node:buffer';
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, isIP } from 'node:net';
+import { createServer, isIP, type Server } from 'node:net';
 
 export type DnsAnswer =
   /** A records for the IPv4 among them, AAAA for the others. */
@@ -39,10 +39,7 @@ export async function startDnsServer(): Promise<DnsServer> {
   const answers = new Map<string, DnsAnswer>();
   const asked: string[] = [];
   const askedByTcp: string[] = [];
-  const udp = createSocket('udp4');
-  udp.bind(0, '127.0.0.1');
-  await once(udp, 'listening');
-  const { port } = udp.address();
+  const { udp, tcp, port } = await bindBoth();
   let isClosed = false;
   const state: DnsServer = {
     server: `127.0.0.1:${port}`,
@@ -63,7 +60,7 @@ export async function startDnsServer(): Promise<DnsServer> {
     const reply = state.truncates ? header(question, 0, 0, TRUNCATED) : encodeReply(question, answers);
     if (reply !== null) udp.send(reply, peer.port, peer.address);
   });
-  const tcp = createServer((socket) => {
+  tcp.on('connection', (socket) => {
     socket.on('error', () => socket.destroy());
     socket.on('data', (data) => {
       const question = readQuestion(data.subarray(2));
@@ -75,9 +72,26 @@ export async function startDnsServer(): Promise<DnsServer> {
       socket.end(Buffer.concat([length, reply]));
     });
   });
-  tcp.listen(port, '127.0.0.1');
-  await once(tcp, 'listening');
   return state;
+}
+
+/** One port for both, which somebody else may hold for one of them. */
+async function bindBoth(): Promise<{ readonly udp: Socket; readonly tcp: Server; readonly port: number }> {
+  for (let attempt = 0; ; attempt += 1) {
+    const udp = createSocket('udp4');
+    udp.bind(0, '127.0.0.1');
+    await once(udp, 'listening');
+    const { port } = udp.address();
+    const tcp = createServer();
+    try {
+      tcp.listen(port, '127.0.0.1');
+      await once(tcp, 'listening');
+      return { udp, tcp, port };
+    } catch (error) {
+      udp.close();
+      if (attempt === 20) throw error;
+    }
+  }
 }
 
 type Question = {
