@@ -82,9 +82,7 @@ function decideNothing(input: DecisionInput, alarms: readonly string[]): Decisio
     primarySessions: 'keep' as const,
     secondarySessions: 'keep' as const,
     version: observation?.answer?.version ?? before?.version ?? '',
-    reason: isHeard(observation)
-      ? reasonOf(observation?.failure?.kind)
-      : 'not heard of yet',
+    reason: isHeard(observation) ? reasonOf(observation?.failure?.kind) : 'not heard of yet',
     slot: -1,
   }));
   const topology: Topology = {
