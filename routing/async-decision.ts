@@ -43,7 +43,13 @@ export function decideAsync(input: DecisionInput): Decision {
     },
     wanted: input.settings.seeds,
     isInDoubt: primary === null || primary.observation?.failure !== null,
-    memory: { incarnation: null, conflictSinceMs: severalSinceMs, writableSinceMs },
+    memory: {
+      ...input.memory,
+      kind: 'plain',
+      incarnation: null,
+      conflictSinceMs: severalSinceMs,
+      writableSinceMs,
+    },
   };
 }
 
@@ -96,7 +102,8 @@ function answerOf(input: DecisionInput, entry: Entry): MemberAnswer | null {
   const answer = standingAnswer(entry.observation, input.nowMs, input.settings.confirmationTtlMs);
   if (answer === null || answer.serverUuid !== entry.id) return null;
   // Among plain servers one with a group is a stranger, unless the operator says that it is not.
-  return answer.group !== null && input.settings.topology !== 'async' ? null : answer;
+  const isStranger = answer.group !== null || answer.galera !== null;
+  return isStranger && input.settings.topology !== 'async' ? null : answer;
 }
 
 /**
@@ -172,7 +179,7 @@ function reasonOf(situation: Situation, entry: Entry, fresh: MemberAnswer | null
     return `another server, ${fresh.serverUuid}, answers for member ${entry.id}`;
   }
   if (fresh !== null && answerOf(situation.input, entry) === null) {
-    return `belongs to a group, ${fresh.group?.groupName ?? ''}`;
+    return `belongs to a group, ${fresh.group?.groupName ?? fresh.galera?.clusterUuid ?? ''}`;
   }
   if (failure !== undefined && !(fresh !== null && failure === 'closed')) return FAILURE_REASONS[failure];
   if (fresh === null) return 'not heard of yet';

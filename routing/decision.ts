@@ -2,8 +2,10 @@
  * From what members said to the topology everything else goes by. Pure: the same input gives the same decision.
  */
 import { decideAsync } from './async-decision.ts';
+import { decideAurora } from './aurora-decision.ts';
+import { clusterIdentity } from './cluster-identity.ts';
+import { decideGalera } from './galera-decision.ts';
 import { decideGroup } from './group-decision.ts';
-import { clusterIdentity } from './group-identity.ts';
 import { decideClusters } from './metadata/cluster-decision.ts';
 import { effectiveOptions, NO_OPTIONS } from './metadata/facts.ts';
 import { chooseMetadata, type Picture } from './metadata/picture.ts';
@@ -56,14 +58,16 @@ function decideByRoles(input: DecisionInput): Decision {
   switch (identity.kind) {
     case 'group':
       return withReachAlarm(input, decideGroup(input, identity.groupName));
+    case 'galera':
+      return withReachAlarm(input, decideGalera(input, identity.clusterUuid));
+    case 'aurora':
+      return withReachAlarm(input, decideAurora(input));
     case 'plain':
       return withReachAlarm(input, decideAsync(input));
     case 'waiting':
       return withReachAlarm(input, decideNothing(input, []));
     case 'tie':
-      return decideNothing(input, [
-        `the seeds belong to different groups: ${identity.groupNames.join(', ')}`,
-      ]);
+      return decideNothing(input, [`the seeds belong to different clusters: ${identity.names.join(', ')}`]);
     default:
       return unreachable(identity);
   }

@@ -10,14 +10,13 @@ import {
   type Decision,
   type DecisionInput,
   FAILURE_REASONS,
-  type FailureKind,
   isGone,
   type MemberAnswer,
-  type Observation,
   standingAnswer,
   type ViewRow,
 } from './observations.ts';
 import { createRoster, type Entry } from './roster.ts';
+import { isSilent, leaveOutSilent } from './silence.ts';
 import type { Member, MemberRole, MemberState, SessionFate, Topology } from './topology.ts';
 import {
   type ChosenViews,
@@ -76,7 +75,12 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
     topology,
     wanted: [...new Set([...settings.seeds, ...members.map((member) => member.address)])],
     isInDoubt: isInDoubt(situation, topology, allViews, primary?.entry),
-    memory: { ...memory, incarnation: chosen?.incarnation ?? memory.incarnation, conflictSinceMs },
+    memory: {
+      ...memory,
+      kind: 'group',
+      incarnation: chosen?.incarnation ?? memory.incarnation,
+      conflictSinceMs,
+    },
   };
 }
 
@@ -252,23 +256,6 @@ function fatesOf(
   return { primarySessions: isDemoted ? 'drain' : 'keep', secondarySessions: 'keep' };
 }
 
-/** Asked, and not answered for so long that one slow answer does not explain it. */
-function isSilent(input: DecisionInput, observation: Observation | undefined): boolean {
-  if (observation === undefined || !SILENT_FAILURES.includes(observation.failure?.kind ?? 'timeout'))
-    return false;
-  return standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs / 2) === null;
-}
-
-/** Of several readers those that have gone silent are passed over; if all have, the silence proves nothing. */
-function leaveOutSilent(members: readonly Draft[]): readonly Draft[] {
-  if (!members.some((member) => member.acceptsReads && !member.isSilent)) return members;
-  return members.map((member) =>
-    member.acceptsReads && member.isSilent && !member.acceptsWrites
-      ? { ...member, acceptsReads: false }
-      : member,
-  );
-}
-
 type Findings = {
   readonly fresh: MemberAnswer | null;
   readonly isForeign: boolean;
@@ -339,5 +326,3 @@ function isInDoubt(
 function isSurelyAway(entry: Entry): boolean {
   return entry.observation !== undefined && entry.observation.failure !== null;
 }
-
-const SILENT_FAILURES: readonly FailureKind[] = ['timeout', 'closed'];

@@ -42,6 +42,44 @@ export type Channel = {
   readonly secondsBehind: number | null;
 };
 
+/** What a node of a Galera cluster says of itself (`wsrep_*`). */
+export type GaleraAnswer = {
+  /** `wsrep_cluster_state_uuid`; empty while the node has none. */
+  readonly clusterUuid: string;
+  /** `wsrep_cluster_status`: the node is part of the component that has the majority. */
+  readonly isPrimaryComponent: boolean;
+  /** `wsrep_ready` and `wsrep_connected`. */
+  readonly isReady: boolean;
+  /** `wsrep_local_state`: 1 joining, 2 donor or desynced, 3 joined, 4 synced. */
+  readonly localState: number;
+  /** Whatever the operator has set that keeps clients away: `wsrep_desync`, `wsrep_reject_queries`, `pxc_maint_mode`. */
+  readonly setAside: string;
+  /** `wsrep_cluster_conf_id`: rises with each change of the membership; null outside of a primary component. */
+  readonly configuration: number | null;
+  /** `wsrep_gcomm_uuid`: begins with the time at which the node's process joined, and is reported alike to every router. */
+  readonly nodeUuid: string;
+  /** The node's own place in `members`. */
+  readonly localIndex: number;
+  /** `wsrep_incoming_addresses`, in the order of `localIndex`; empty for a node without an address, such as an arbitrator. */
+  readonly members: readonly string[];
+};
+
+/** One row of information_schema.replica_host_status. */
+export type AuroraRow = {
+  /** The name of the instance, which is the first part of the name of its endpoint. */
+  readonly serverId: string;
+  readonly isWriter: boolean;
+  /** `replica_lag_in_milliseconds`. */
+  readonly lagMs: number | null;
+};
+
+/** What an instance of an Aurora cluster says of it. */
+export type AuroraAnswer = {
+  /** `aurora_server_id` of the one that answers. */
+  readonly serverId: string;
+  readonly rows: readonly AuroraRow[];
+};
+
 /** How far a member is behind. Null is unknown or not applicable. */
 export type Lag = {
   /** Positive infinity for a replica whose replication stands still. */
@@ -71,6 +109,10 @@ export type MemberAnswer = {
   readonly mysqlxGreets: boolean;
   /** Null where the Group Replication plugin is not there or has no group name. */
   readonly group: GroupAnswer | null;
+  /** Null but on a node with a Galera provider. */
+  readonly galera: GaleraAnswer | null;
+  /** Null but on Aurora. */
+  readonly aurora: AuroraAnswer | null;
   /** Replication channels other than a group's own; null where they are not known, for want of a privilege or of time. */
   readonly channels: readonly Channel[] | null;
   readonly lag: Lag;
@@ -128,6 +170,8 @@ export type DecisionTopology =
   | 'group-replication'
   | 'innodb-cluster'
   | 'replicaset'
+  | 'galera'
+  | 'aurora'
   | 'async'
   | 'static';
 
@@ -147,10 +191,17 @@ export type DecisionSettings = {
   readonly closeRoOnPromotion: boolean;
   /** What the operator says about things that metadata may say too; undefined for nothing. */
   readonly metadata?: MetadataSettings;
+  /** What the endpoints of Aurora's instances have in common, behind the name of the instance. Default: unknown. */
+  readonly auroraDomain?: string;
 };
+
+/** What the members were found to be. */
+export type ClusterKind = 'group' | 'galera' | 'aurora' | 'plain';
 
 /** What a decision has to know of the one before it, beyond the topology. */
 export type DecisionMemory = {
+  /** Null until the members have said what they are. */
+  readonly kind: ClusterKind | null;
   /** The part of `view_id` that stays the same for as long as the group lives. */
   readonly incarnation: string | null;
   /** Since when more than one member claims to be the one primary, or null. */
@@ -164,12 +215,19 @@ export type DecisionMemory = {
   readonly highestView?: HighestView | null;
   /** Of the groups of a ClusterSet, by name. */
   readonly groups?: Readonly<Record<string, DecisionMemory>>;
+  /**
+   * By identity, for Galera: since when a node has been synced without interruption; null for one that is not, negative
+   * infinity for one that was when it was first heard.
+   */
+  readonly syncedSinceMs: ReadonlyMap<string, number | null>;
 };
 
 export const EMPTY_MEMORY: DecisionMemory = {
+  kind: null,
   incarnation: null,
   conflictSinceMs: null,
   writableSinceMs: new Map(),
+  syncedSinceMs: new Map(),
 };
 
 export type DecisionInput = {

@@ -17,22 +17,12 @@ type Checked = Settled & {
 
 export function crossChecks(checked: Checked): readonly Problem[] {
   return [
-    ...checkTopology(checked),
     ...checkSeeds(checked),
     ...checkAccount(checked),
     ...checkRoutes(checked),
     ...checkAdmin(checked),
     ...checkTimes(checked),
     ...checkReadiness(checked),
-  ];
-}
-
-function checkTopology({ settings, originOf }: Checked): readonly Problem[] {
-  const { topology } = settings.cluster;
-  if (topology !== 'galera' && topology !== 'aurora') return [];
-  const rule = 'is not served by this version yet';
-  return [
-    { key: 'cluster.topology', value: `"${topology}"`, rule, origin: originOf(['cluster', 'topology']) },
   ];
 }
 

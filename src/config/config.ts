@@ -81,6 +81,8 @@ export type RouteConfig = {
 export type ClusterConfig = {
   readonly topology: TopologyKind;
   readonly seeds: readonly Seed[];
+  /** Behind the names of Aurora's instances; empty to take it from the seeds. */
+  readonly auroraDomain: string;
   readonly user: string;
   /** Empty when the monitoring account has no password. Never logged. */
   readonly password: string;

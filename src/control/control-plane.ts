@@ -6,6 +6,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
+import { auroraDomainOf } from '../../routing/aurora-domain.ts';
 import { decide } from '../../routing/decision.ts';
 import {
   type Decision,
@@ -112,7 +113,6 @@ class Control implements ControlPlane {
         this.#decide(`discovery by ${report.name}`);
       },
     });
-    this.#warnOfKind();
     this.#lastTickAtMs = this.#now();
     this.#tick = setInterval(() => this.#checkTime(), TICK_MS);
     this.#decide('start');
@@ -136,13 +136,14 @@ class Control implements ControlPlane {
   }
 
   reload(config: ControlConfig): void {
-    const isSameCluster = isDeepStrictEqual(this.#config.cluster.seeds, config.cluster.seeds);
+    const isSameCluster =
+      isDeepStrictEqual(this.#config.cluster.seeds, config.cluster.seeds) &&
+      this.#config.cluster.topology === config.cluster.topology;
     const isFollowed = this.#topology.hasQuorum || this.#topology.groupName === null;
     this.#config = config;
     this.#resolver.configure(config.dns);
     this.#discovery.use(seedSources(config.cluster.seeds, config.dns));
     this.#discovery.refresh();
-    this.#warnOfKind();
     // Another list of seeds, or a group nobody answers for any more: the seeds vote anew.
     if (!isSameCluster || !isFollowed) {
       const { cluster: _, ...topology } = this.#topology;
@@ -202,9 +203,12 @@ class Control implements ControlPlane {
 
   #decisionSettings(): DecisionSettings {
     const { cluster, probe, quorumLoss, closeRoOnPromotion } = this.#config;
+    const seeds = this.#discovery.destinations().map(({ address }) => address);
     return {
       topology: DECISION_TOPOLOGIES[cluster.topology],
-      seeds: this.#discovery.destinations().map(({ address }) => address),
+      seeds,
+      auroraDomain:
+        cluster.auroraDomain || auroraDomainOf(seeds.map((seed) => parseAddress(seed)?.host ?? '')),
       dropped: this.#discovery.dropped(),
       quorumLoss: quorumLoss === 'auto' ? 'none' : quorumLoss,
       metadata: metadataSettings(this.#config),
@@ -312,17 +316,6 @@ class Control implements ControlPlane {
       metadata: readerSettings(this.#config, this.#isMetadataHurried),
     };
   }
-
-  #warnOfKind(): void {
-    const kind = this.#config.cluster.topology;
-    if (kind !== 'galera' && kind !== 'aurora') return;
-    this.#events.record(
-      'warn',
-      'topology_not_supported',
-      `cluster.topology ${kind} is taken as async: the one server that is not read_only is the primary`,
-      { topology: kind },
-    );
-  }
 }
 
 /** Null for what a group reports and nobody can dial. */
@@ -355,8 +348,8 @@ const DECISION_TOPOLOGIES = {
   'innodb-cluster': 'innodb-cluster',
   replicaset: 'replicaset',
   async: 'async',
-  galera: 'async',
-  aurora: 'async',
+  galera: 'galera',
+  aurora: 'aurora',
   static: 'static',
 } as const satisfies Record<TopologyKind, DecisionTopology>;
 

@@ -10,8 +10,10 @@ import { ControlFailure, toControlFailure } from './control-failure.ts';
 import { connectToServer } from './greeting.ts';
 import type { RunQuery } from './metadata/metadata-query.ts';
 import type { MetadataReader } from './metadata/metadata-reader.ts';
+import { createAuroraProbe } from './probe/aurora-probe.ts';
 import { createChannelWatch } from './probe/channel-watch.ts';
 import { DETECTION_QUERY, readTraits, type ServerTraits } from './probe/detection.ts';
+import { createGaleraProbe } from './probe/galera-probe.ts';
 import { createGroupProbe, GROUP_SESSION_SETUP } from './probe/group-probe.ts';
 import { createPlainProbe, type Probe } from './probe/probe.ts';
 
@@ -208,6 +210,10 @@ function createProbe(traits: ServerTraits, readsStats: boolean): Probe {
   switch (traits.kind) {
     case 'group':
       return createGroupProbe(traits, readsStats);
+    case 'galera':
+      return createGaleraProbe(traits);
+    case 'aurora':
+      return createAuroraProbe(traits);
     case 'plain':
       return createPlainProbe(traits);
     default:

@@ -11,6 +11,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ClusterSet, type ClusterSetOptions } from './cluster-set.ts';
+import { Galera, type GaleraOptions } from './galera.ts';
 import { Group, type GroupOptions } from './group.ts';
 import type { Variables } from './mysqld-options.ts';
 import { Network } from './network/network.ts';
@@ -27,7 +28,7 @@ import {
 } from './peers/mysql-router.ts';
 import type { PeerContext } from './peers/peer.ts';
 import { reservePorts } from './ports.ts';
-import { MYSQL_REPLICATION, Replication, type ReplicationOptions } from './replication.ts';
+import { Replication, type ReplicationOptions } from './replication.ts';
 import { type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
 import { Server } from './server.ts';
 import { mariadbSoftware, mysqlSoftware, type Software } from './software.ts';
@@ -35,6 +36,7 @@ import { createRunDirectory, type RunDirectory } from './watchdog.ts';
 
 export { ACCOUNTS, type Account, createAccount, type NewAccount } from './accounts.ts';
 export type { ClusterSet, ClusterSetOptions } from './cluster-set.ts';
+export type { Galera, GaleraOptions } from './galera.ts';
 export type { AddMemberOptions, Group, GroupMode, GroupOptions, MemberRow } from './group.ts';
 export {
   type ClusterMetadata,
@@ -129,16 +131,27 @@ export class Sandbox {
     return Network.create(await this.part('network'), this.#run);
   }
 
+  /** A MariaDB Galera Cluster; returns when all nodes are synced. */
+  async startGalera(options: GaleraOptions = {}): Promise<Galera> {
+    const supplies = {
+      mariadb: await this.part('mariadb'),
+      createServer: () => this.createMariadb(),
+      reservePorts: (count: number) => this.reservePorts(count),
+    };
+    return Galera.form(supplies, options);
+  }
+
   /** Servers under asynchronous replication; returns when the replicas are connected. */
   async startReplication(options: ReplicationOptions = {}): Promise<Replication> {
-    const starting = Array.from({ length: options.size ?? 3 }, () => this.startServer());
-    return Replication.form(await Promise.all(starting), MYSQL_REPLICATION);
+    const { size = 3, kind = 'mysql' } = options;
+    const start = () => (kind === 'mysql' ? this.startServer() : this.startMariadb());
+    return Replication.form(await Promise.all(Array.from({ length: size }, start)));
   }
 
   /** Starts a read-only server that replicates from `source`; returns when it is connected. */
   async startReadReplica(source: Server): Promise<Server> {
     const server = await this.startServer({ variables: { server_id: 1000 + this.#startedServers } });
-    await Replication.form([source, server], MYSQL_REPLICATION);
+    await Replication.form([source, server]);
     return server;
   }
 

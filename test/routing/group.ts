@@ -42,6 +42,8 @@ export type Said = {
   readonly serverId?: number;
   readonly channels?: MemberAnswer['channels'];
   readonly lag?: Lag;
+  readonly galera?: MemberAnswer['galera'];
+  readonly aurora?: MemberAnswer['aurora'];
 };
 
 /** What `name` says: a view, or null for a server without a group. Secondaries are super_read_only unless said. */
@@ -69,6 +71,8 @@ export function says(name: string, view: string | null, said: Said = {}): Observ
     serverId: said.serverId ?? name.charCodeAt(0),
     mysqlxPort: null,
     mysqlxGreets: false,
+    galera: said.galera ?? null,
+    aurora: said.aurora ?? null,
     channels: said.channels ?? null,
     lag: said.lag ?? NO_LAG_KNOWN,
     group,

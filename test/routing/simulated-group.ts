@@ -202,6 +202,8 @@ export class SimulatedGroup {
       serverId: 1,
       mysqlxPort: null,
       mysqlxGreets: false,
+      galera: null,
+      aurora: null,
       channels: null,
       lag: NO_LAG_KNOWN,
       group: {

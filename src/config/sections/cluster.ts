@@ -17,13 +17,18 @@ export const cluster = z.strictObject({
     ] as const,
     {
       doc: 'What kind of cluster the members form, and so what they are asked to find the primary.',
-      why: '`auto` asks the members themselves. Name the kind to leave nothing to guess. `static` asks nobody: the first seed is the primary, and all seeds take reads. `galera` and `aurora` are refused until they are served.',
+      why: '`auto` asks the members themselves. Name the kind to leave nothing to guess. `static` asks nobody: the first seed is the primary, and all seeds take reads.',
       default: 'auto',
     },
   ),
   seeds: seeds({
     doc: 'Where to look for members: `host`, `host:port` (3306 without one), `[IPv6]:port`, a DNS name as `dns: {…}`, or a Kubernetes Service as `kubernetes: {…}`; one, or a list of any of them.',
     why: 'One reachable member is enough to learn the others of a group, but only as long as it is reachable: list all members you know, or a name that stands for all of them. On one line: `dns://name:3306`, `srv://name`, `kubernetes://namespace/service`, with the remaining keys behind `?`. Which to choose: [discovery](discovery.md).',
+  }),
+  auroraDomain: text({
+    doc: "What the names of an Aurora cluster's instances have in common: what follows the first dot of an instance's endpoint, such as `abc.eu-west-1.rds.amazonaws.com`. By default it is taken from a seed that ends in `.rds.amazonaws.com`.",
+    why: 'Set it where the seeds are names of your own. Without it the seeds are the only members that are known.',
+    maxLength: 253,
   }),
   user: text({
     doc: 'Account the router asks the members with; needed unless `cluster.topology` is `static`.',

@@ -4,11 +4,15 @@
  * SHOW needs no privilege, and is answered where a SELECT is not: without a performance schema (MariaDB), and on a Galera
  * node that has lost its cluster.
  */
-import { rowsIn, valuesIn } from './rows.ts';
+import { isOn, rowsIn, valuesIn } from './rows.ts';
 
 export type ServerKind =
   /** With the Group Replication plugin. */
   | 'group'
+  /** With a wsrep provider: MariaDB Galera Cluster, Percona XtraDB Cluster. */
+  | 'galera'
+  /** An instance of Amazon Aurora. */
+  | 'aurora'
   /** None of the others: alone, or under asynchronous replication. */
   | 'plain';
 
@@ -29,14 +33,15 @@ export type ServerTraits = {
 
 export const DETECTION_QUERY =
   'SHOW GLOBAL VARIABLES WHERE Variable_name IN' +
-  " ('group_replication_group_name', 'mysqlx_port', 'mysqlx_enable_hello_notice', 'server_uuid', 'server_uid', 'super_read_only', 'version')";
+  " ('group_replication_group_name', 'mysqlx_port', 'mysqlx_enable_hello_notice', 'server_uuid', 'server_uid', 'super_read_only', 'version'," +
+  " 'wsrep_on', 'wsrep_provider', 'aurora_server_id')";
 
 /** @throws ControlFailure */
 export function readTraits(rows: unknown): ServerTraits {
   const values = valuesIn(rowsIn(rows));
   const mysqlxPort = Number(values.get('mysqlx_port') ?? '');
   return {
-    kind: values.has('group_replication_group_name') ? 'group' : 'plain',
+    kind: kindOf(values),
     hasServerUuid: values.has('server_uuid'),
     hasSuperReadOnly: values.has('super_read_only'),
     hasServerUid: values.has('server_uid'),
@@ -44,4 +49,11 @@ export function readTraits(rows: unknown): ServerTraits {
     mysqlxPort: mysqlxPort > 0 ? mysqlxPort : null,
     hasMysqlxHello: values.has('mysqlx_enable_hello_notice'),
   };
+}
+
+function kindOf(values: ReadonlyMap<string, string>): ServerKind {
+  if (values.has('group_replication_group_name')) return 'group';
+  if ((values.get('aurora_server_id') ?? '') !== '') return 'aurora';
+  const provider = (values.get('wsrep_provider') ?? 'none').toLowerCase();
+  return isOn(values.get('wsrep_on') ?? '') && provider !== '' && provider !== 'none' ? 'galera' : 'plain';
 }

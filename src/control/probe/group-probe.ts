@@ -39,7 +39,7 @@ export function createGroupProbe(traits: ServerTraits, readsStats: boolean): Pro
         (stats) => textIn(stats, 'id') === facts.serverUuid,
       );
       const group = row === undefined ? null : groupIn(row, tables.at(-2) ?? [], own);
-      return { ...times, ...facts, group, channels, lag: lagIn(own) };
+      return { ...times, ...facts, group, galera: null, aurora: null, channels, lag: lagIn(own) };
     },
   };
 }

@@ -23,7 +23,8 @@ export function createPlainProbe(traits: ServerTraits): Probe {
     text: `SELECT ${selfColumns(traits)}`,
     read(results, times, channels) {
       const [row] = rowsIn(results);
-      return { ...times, ...selfIn(row, traits), group: null, channels, lag: lagOf(channels) };
+      const self = selfIn(row, traits);
+      return { ...times, ...self, group: null, galera: null, aurora: null, channels, lag: lagOf(channels) };
     },
   };
 }

@@ -1,0 +1,26 @@
+/**
+ * Members that were asked and say nothing.
+ */
+import { type DecisionInput, type FailureKind, type Observation, standingAnswer } from './observations.ts';
+import type { Member } from './topology.ts';
+
+/** Asked, and not answered for so long that one slow answer does not explain it. */
+export function isSilent(input: DecisionInput, observation: Observation | undefined): boolean {
+  if (observation === undefined || !SILENT_FAILURES.includes(observation.failure?.kind ?? 'timeout'))
+    return false;
+  return standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs / 2) === null;
+}
+
+/** Of several readers those that have gone silent are passed over; if all have, the silence proves nothing. */
+export function leaveOutSilent<M extends Member & { readonly isSilent: boolean }>(
+  members: readonly M[],
+): readonly M[] {
+  if (!members.some((member) => member.acceptsReads && !member.isSilent)) return members;
+  return members.map((member) =>
+    member.acceptsReads && member.isSilent && !member.acceptsWrites
+      ? { ...member, acceptsReads: false }
+      : member,
+  );
+}
+
+const SILENT_FAILURES: readonly FailureKind[] = ['timeout', 'closed'];

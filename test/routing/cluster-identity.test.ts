@@ -1,0 +1,92 @@
+/** What kind of cluster the members form, and that it does not change by the way. */
+import t from 'tap';
+import { decide } from '../../routing/decision.ts';
+import type { DecisionTopology, GaleraAnswer, Observation } from '../../routing/observations.ts';
+import { fails, inputOf, inShort, says } from './group.ts';
+
+const GALERA: GaleraAnswer = {
+  clusterUuid: 'uuid',
+  isPrimaryComponent: true,
+  isReady: true,
+  localState: 4,
+  setAside: '',
+  configuration: 3,
+  nodeUuid: '00000001-e588-11f1-b83d-8afbc1267fe3',
+  localIndex: 0,
+  members: [],
+};
+const galera = (name: string) => says(name, null, { galera: GALERA });
+const group = (name: string) => says(name, 'aOP bOS cOS');
+const plain = (name: string, readOnly = true) => says(name, null, { readOnly });
+const aurora = (name: string, readOnly = true) =>
+  says(name, null, { readOnly, serverUuid: name, aurora: { serverId: name, rows: [] } });
+
+const KINDS: readonly (readonly [string, readonly Observation[], string])[] = [
+  ['a group under Group Replication', [group('a'), group('b'), group('c')], 'group'],
+  ['a Galera cluster', [galera('a'), galera('b'), galera('c')], 'galera'],
+  ['an Aurora cluster', [aurora('a', false), aurora('b'), aurora('c')], 'aurora'],
+  ['servers under asynchronous replication', [plain('a', false), plain('b'), plain('c')], 'plain'],
+];
+
+for (const [name, seen, kind] of KINDS) {
+  t.test(`topology auto recognises ${name}`, async (t) => {
+    const settled = decide(inputOf(seen));
+    t.equal(settled.memory.kind, kind);
+    const wellKnown = inShort(settled);
+    t.not(settled.topology.primary, null);
+
+    // One after the other goes silent, dies, is replaced by something that was never heard, or stalls for long.
+    for (const unwell of ['a', 'b', 'c']) {
+      const others = seen.map((observation) =>
+        observation.address === `${unwell}:3306` ? fails(unwell, 'timeout') : observation,
+      );
+      const doubtful = decide(inputOf(others, {}, settled));
+      t.equal(doubtful.memory.kind, kind, `${unwell} is silent`);
+      const nobody = decide(
+        inputOf(
+          ['a', 'b', 'c'].map((each) => fails(each, 'timeout')),
+          {},
+          doubtful,
+        ),
+      );
+      t.equal(nobody.memory.kind, kind, 'nobody answers');
+      const unheard = decide(inputOf([fails('x', 'unknown-host')], { seeds: ['x:3306'] }, nobody));
+      t.equal(unheard.memory.kind, kind, 'other seeds, not heard yet');
+      t.equal(inShort(decide(inputOf(seen, {}, unheard))), wellKnown, 'and all is as it was');
+    }
+  });
+}
+
+t.test('a stranger among the seeds is outvoted, whatever it is', async (t) => {
+  for (const stranger of [group('c'), galera('c'), aurora('c', false), plain('c', false)]) {
+    for (const [name, seen, kind] of KINDS) {
+      const mixed = [...seen.slice(0, 2), stranger];
+      t.equal(decide(inputOf(mixed)).memory.kind, kind, name);
+    }
+  }
+});
+
+t.test('when most of the seeds have become something else, the router follows', async (t) => {
+  const before = decide(inputOf([plain('a', false), plain('b'), plain('c')]));
+  const one = decide(inputOf([galera('a'), plain('b'), plain('c')], {}, before));
+  t.equal(one.memory.kind, 'plain');
+  t.equal(decide(inputOf([galera('a'), galera('b'), plain('c')], {}, one)).memory.kind, 'galera');
+});
+
+t.test('a kind that was named is the only one looked for', async (t) => {
+  const seen = [plain('a', false), galera('b'), group('c')];
+  const kinds: readonly (readonly [DecisionTopology, string | null])[] = [
+    ['async', 'plain'],
+    ['galera', 'galera'],
+    ['group-replication', 'group'],
+    ['aurora', null],
+  ];
+  for (const [topology, kind] of kinds) {
+    t.equal(decide(inputOf(seen, { topology })).memory.kind, kind, topology);
+  }
+});
+
+t.test('a node that has no cluster yet does not decide what the cluster is', async (t) => {
+  const joining = says('a', null, { galera: { ...GALERA, clusterUuid: '', isPrimaryComponent: false } });
+  t.equal(decide(inputOf([joining, fails('b', 'refused'), fails('c', 'refused')])).memory.kind, null);
+});
