@@ -76,6 +76,8 @@ export type RouteConfig = {
   /** Whether the client's address and TLS facts are added to its connection attributes. */
   readonly clientAttributes: boolean;
   readonly tls: RouteTls;
+  /** Sessions end at a boundary between half of this time and all of it; 0 means never. */
+  readonly maxSessionAgeMs: number;
 };
 
 export type ClusterConfig = {
@@ -164,6 +166,8 @@ export type Config = {
     readonly clientHandshakeTimeoutMs: number;
     /** A session without traffic in either direction ends after this long; 0 means never. */
     readonly idleTimeoutMs: number;
+    /** A client from which nothing has come for so long is probed by the system; 0 means never. */
+    readonly clientKeepAliveMs: number;
     /** Largest HandshakeResponse41 accepted from a client that is not authenticated. */
     readonly maxHandshakeBytes: number;
   };

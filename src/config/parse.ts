@@ -230,6 +230,7 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       maxConnectionsPerClient: limits.maxConnectionsPerClient,
       clientHandshakeTimeoutMs: limits.clientHandshakeTimeout,
       idleTimeoutMs: limits.idleTimeout,
+      clientKeepAliveMs: limits.clientKeepAlive,
       maxHandshakeBytes: limits.maxHandshakeBytes,
     },
     quarantine: { threshold: quarantine.threshold, intervalMs: quarantine.interval },
@@ -255,6 +256,7 @@ function toRoute(
     role,
     strategy: route.strategy ?? DEFAULT_STRATEGY[role],
     maxConnections,
+    maxSessionAgeMs: route.maxSessionAge,
     compression,
     clientAttributes,
     tls: toRouteTls(route, settings, index, pathOf),
@@ -286,6 +288,7 @@ const NO_ROUTE: RouteSettings = {
   protocol: 'classic',
   role: 'primary',
   maxConnections: 0,
+  maxSessionAge: 0,
   compression: 'passthrough',
   clientAttributes: true,
 };

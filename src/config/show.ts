@@ -28,6 +28,7 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       compression: route.compression,
       clientAttributes: route.clientAttributes,
       ...routeTlsSettings(route.tls, config.tls.shared),
+      maxSessionAge: shownDuration(route.maxSessionAgeMs),
     })),
     tls: {
       ...sharedTlsSettings(config.tls.shared),
@@ -72,6 +73,7 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       maxConnectionsPerClient: limits.maxConnectionsPerClient,
       clientHandshakeTimeout: shownDuration(limits.clientHandshakeTimeoutMs),
       idleTimeout: shownDuration(limits.idleTimeoutMs),
+      clientKeepAlive: shownDuration(limits.clientKeepAliveMs),
       maxHandshakeBytes: formatSize(limits.maxHandshakeBytes),
     },
     quarantine: { threshold: quarantine.threshold, interval: shownDuration(quarantine.intervalMs) },

@@ -4,7 +4,8 @@
  * Where the tracker knows boundaries, that is the next one outside a transaction that is reached by an answer, or the
  * present one if the client leaves it unused for a moment: who has just logged in is about to ask something. In an
  * opaque session boundaries are not known and not guessed: it ends once nothing has moved for a while and the server
- * spoke last, which is when a request is least likely to be under way; nothing is routed by that. The grace bounds both.
+ * spoke last, which is when a request is least likely to be under way; nothing is routed by that. The grace bounds
+ * both.
  */
 import type { EndReason } from '../shared/counters.ts';
 
@@ -22,14 +23,15 @@ export type WaitingSession = {
 export class BoundaryWait {
   readonly reason: EndReason;
   readonly #session: WaitingSession;
-  readonly #graceTimer: NodeJS.Timeout;
+  readonly #graceTimer: NodeJS.Timeout | null;
   readonly #quietTimer: NodeJS.Timeout;
   #quietTicks = 0;
 
-  constructor(reason: EndReason, graceMs: number, session: WaitingSession) {
+  /** @param graceMs null for a wait without an end: the session may as well stay */
+  constructor(reason: EndReason, graceMs: number | null, session: WaitingSession) {
     this.reason = reason;
     this.#session = session;
-    this.#graceTimer = setTimeout(() => session.cut(), graceMs);
+    this.#graceTimer = graceMs === null ? null : setTimeout(() => session.cut(), graceMs);
     this.#quietTimer = setInterval(() => this.#tick(), QUIET_TICK_MS);
     // What moved before does not count.
     session.takeMoved();
@@ -41,7 +43,7 @@ export class BoundaryWait {
   }
 
   close(): void {
-    clearTimeout(this.#graceTimer);
+    if (this.#graceTimer !== null) clearTimeout(this.#graceTimer);
     clearInterval(this.#quietTimer);
   }
 

@@ -20,6 +20,7 @@ import type { Signal } from '../shared/signals.ts';
 import { isErrno } from './connection.ts';
 import { sessionsWithinDescriptors } from './descriptors.ts';
 import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
+import { createRestartDelay, type RestartDelay } from './restart-delay.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
 import { TlsMaterialStore } from './tls/material-store.ts';
 
@@ -56,6 +57,7 @@ export class DataPlane {
   readonly #routes: RouteTable;
   readonly #tls: TlsMaterialStore;
   readonly #workers: (Worker | null)[];
+  readonly #restartDelays: readonly RestartDelay[];
   #config: DataConfig;
   #topology: Topology;
   #isClosing = false;
@@ -74,6 +76,7 @@ export class DataPlane {
     this.counters = createCounterMemory(this.threads);
     this.#routes = new RouteTable(options.config.routes);
     this.#workers = Array.from({ length: this.threads }, () => null);
+    this.#restartDelays = this.#workers.map(createRestartDelay);
   }
 
   /**
@@ -225,11 +228,11 @@ export class DataPlane {
     this.#drained(index);
     this.#routes.gaveUp(new Error(`data thread ${index} died before it could listen`));
     if (this.#isClosing || this.#draining !== null) return;
-    // A thread that dies at once, again and again, must not turn into a spin.
-    const delayMs = livedMs < RESTART_DELAY_MS ? RESTART_DELAY_MS : 0;
+    const delayMs = this.#restartDelays[index]?.afterDeath(livedMs) ?? 0;
     this.#events.record('error', 'data_thread_restarted', `Data thread ${index} died and is started again`, {
       thread: index,
       lived_seconds: Math.round(livedMs / 1000),
+      restart_after_ms: delayMs,
     });
     setTimeout(() => {
       if (!this.#isClosing) this.#startThreads(index, index + 1);
@@ -320,4 +323,3 @@ const NOBODY: ListenerEvents = {
   onAcceptFailed: () => undefined,
 };
 const SESSIONS_DEADLINE_MS = 500;
-const RESTART_DELAY_MS = 1000;

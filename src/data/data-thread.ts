@@ -163,6 +163,7 @@ export class DataThread implements ThreadContext {
           this.event('error', 'accept_failed', `A connection could not be accepted: ${code}`, { code });
         },
       });
+      route.listener.keepAliveAfter(this.#config.limits.clientKeepAliveMs);
       this.#post({ kind: 'listening', route: bound.name, port: route.listener.port });
     } catch (error) {
       const code = isErrno(error) ? (error.code ?? '') : '';
@@ -201,6 +202,7 @@ export class DataThread implements ThreadContext {
       if (open?.listener != null && isSameListener(open.state.bound, bound)) {
         open.state.bound = bound;
         this.#renewTls(open);
+        open.listener.keepAliveAfter(config.limits.clientKeepAliveMs);
         this.#post({ kind: 'listening', route: bound.name, port: open.listener.port });
         continue;
       }

@@ -6,7 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Listen } from '../config/config.ts';
 import { type Accepted, isErrno, type Transport } from './connection.ts';
-import { acceptHandles } from './tcp-handle.ts';
+import { acceptHandles, keepAliveAccepted } from './tcp-handle.ts';
 
 export type ListenerEvents = {
   onConnection(accepted: Accepted): void;
@@ -21,6 +21,8 @@ export type Listener = {
   close(): void;
   /** Accepts what is queued, then closes. */
   closeWhenEmpty(): Promise<void>;
+  /** For connections accepted from now on. */
+  keepAliveAfter(ms: number): void;
 };
 
 /** @throws the system's error (EADDRINUSE, EACCES, EADDRNOTAVAIL, …) when the address cannot be bound */
@@ -54,6 +56,7 @@ export function createListener(
         port: boundPort(server, listen),
         close,
         closeWhenEmpty: () => untilNobodyCame(() => accepted).then(close),
+        keepAliveAfter: (ms) => keepAliveAccepted(server, Math.ceil(ms / 1000)),
       });
     });
   });

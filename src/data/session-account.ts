@@ -3,6 +3,7 @@
  * over; its line in the list of sessions; what the log says of it.
  */
 import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import { judgeAge, type SessionAge } from '../../routing/session-age.ts';
 import type { Member } from '../../routing/topology.ts';
 import {
   add,
@@ -106,6 +107,10 @@ export class SessionAccount {
   idleForMs(nowMs: number): number {
     if (this.takeMoved()) this.#idleSinceMs = nowMs;
     return nowMs - this.#idleSinceMs;
+  }
+
+  judgeAge(maxAgeMs: number): SessionAge {
+    return judgeAge(Date.now() - this.#openedAtMs, maxAgeMs, this.#id);
   }
 
   refused(refusal: Refusal, errorCode: number): void {

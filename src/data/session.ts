@@ -127,10 +127,14 @@ export class Session implements ConnectionSink {
   endAtBoundary(reason: EndReason): void {
     if (this.#phase === 'closed') return;
     // A doubt that passes calls off other waits, but not the router's own end.
-    if (this.#boundaryWait !== null && reason !== 'shutdown') return;
+    const isWaiting = this.#boundaryWait !== null && this.#boundaryWait.reason !== 'max_session_age';
+    if (isWaiting && reason !== 'shutdown') return;
     this.#boundaryWait?.close();
-    this.#boundaryWait = new BoundaryWait(reason, this.#context.config().drain.graceMs, {
-      knowledge: () => this.#boundary(),
+    const isVoluntary = reason === 'max_session_age';
+    const graceMs = isVoluntary ? null : this.#context.config().drain.graceMs;
+    this.#boundaryWait = new BoundaryWait(reason, graceMs, {
+      // Where boundaries are unknown, nothing is ended that might as well go on.
+      knowledge: () => (isVoluntary && this.#phase === 'opaque' ? 'busy' : this.#boundary()),
       takeMoved: () => this.#account.takeMoved(),
       end: () => this.#endOrderly(reason),
       cut: () => this.cut(reason),
@@ -147,6 +151,8 @@ export class Session implements ConnectionSink {
   /** Called about once a second. */
   sweep(nowMs: number, idleTimeoutMs: number): void {
     const idleForMs = this.#account.idleForMs(nowMs);
+    const { maxSessionAgeMs } = this.#route.bound;
+    if (maxSessionAgeMs > 0 && this.#endOfAge(maxSessionAgeMs, idleForMs)) return;
     if (idleForMs === 0) return;
     // A server that has closed reads no more, and many clients do not notice before their next command.
     if (this.#ended[0] === 'server' && this.#server?.queuedBytes === 0)
@@ -154,6 +160,18 @@ export class Session implements ConnectionSink {
     if (idleTimeoutMs === 0 || idleForMs < idleTimeoutMs) return;
     if (this.#isRelaying && (this.#commands === null || this.#commands.isIdle))
       this.#endOrderly('idle_timeout');
+  }
+
+  /** @returns whether the session has ended */
+  #endOfAge(maxSessionAgeMs: number, idleForMs: number): boolean {
+    const age = this.#account.judgeAge(maxSessionAgeMs);
+    if (age === 'young' || this.#phase !== 'command') return false;
+    if (idleForMs > 0 && this.#boundary() === 'boundary') {
+      this.#endOrderly('max_session_age');
+      return true;
+    }
+    if (age === 'overdue' && this.#boundaryWait === null) this.endAtBoundary('max_session_age');
+    return false;
   }
 
   /** Bytes taken from one side and not yet by the kernel for the other. */

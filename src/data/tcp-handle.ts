@@ -38,6 +38,16 @@ export function acceptHandles(
   return true;
 }
 
+/**
+ * Has the system probe connections that this server accepts from now on, when nothing has come for `seconds`; 0 for never.
+ * Linux and the BSDs hand the setting of a listening socket on to those it accepts: no system call is made for each.
+ */
+export function keepAliveAccepted(server: Server, seconds: number): void {
+  const listening: unknown = Reflect.get(server, '_handle');
+  if (typeof listening !== 'object' || listening === null || !('setKeepAlive' in listening)) return;
+  if (typeof listening.setKeepAlive === 'function') listening.setKeepAlive(seconds > 0, seconds);
+}
+
 type AcceptedHandle = TcpHandle & { setNoDelay(enable: boolean): number };
 
 /** A socket around an accepted handle. */

@@ -119,7 +119,6 @@ export class XSession implements ConnectionSink, OpenSession {
 
   endAtBoundary(reason: EndReason): void {
     if (this.#phase === 'closed') return;
-    if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
     // A doubt that passes calls off other waits, but not the router's own end.
     if (this.#boundaryWait !== null && reason !== 'shutdown') return;
     this.#boundaryWait?.close();
@@ -132,6 +131,7 @@ export class XSession implements ConnectionSink, OpenSession {
   }
 
   cut(reason: EndReason): void {
+    if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
     this.#endClient(reason);
   }
 

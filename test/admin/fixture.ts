@@ -60,6 +60,7 @@ export function route(name: string, facts: Partial<RouteFacts> = {}): RouteFacts
     role: 'primary',
     strategy: 'first-available',
     maxConnections: 0,
+    maxSessionAgeMs: 0,
     index: 0,
     port: 6446,
     isListening: true,

@@ -96,6 +96,35 @@ t.test(
   },
 );
 
+t.test(
+  'a router that is killed: its clients hear so at once, and connects are refused until it runs again',
+  async (t) => {
+    const lab = await openLab(t);
+    const router = await lab.start();
+    const idle = await RawClient.logIn(lab.port);
+    const load = new ConnectLoad(lab.port, CONNECTS_PER_SECOND);
+    t.teardown(() => load.stop());
+    await comesAfter(load, 50);
+    router.signal('SIGKILL');
+    t.equal(await idle.readPacket(), null);
+    await until('connects to be refused', () =>
+      load.failures.some((failure) => failure.includes('ECONNREFUSED')),
+    );
+    await lab.start();
+    const failuresUntilNow = load.failures.length;
+    await comesAfter(load, 100);
+    await load.stop();
+    t.equal(load.failures.length, failuresUntilNow, 'from then on nobody is refused');
+    const others = load.failures.filter((failure) => !failure.includes('ECONNREFUSED'));
+    t.ok(others.length < 50, `who was on the way in has lost the connection: ${others.length}`);
+    t.ok(
+      others.every((failure) => /ECONNRESET|ended|fin|reset|closed/.test(failure)),
+      others.join('\n'),
+    );
+    t.comment(`${failuresUntilNow} of those who came meanwhile were refused`);
+  },
+);
+
 async function openLab(t: Test) {
   const server = await ScriptedServer.start(serveOk);
   t.teardown(() => server.close());

@@ -88,6 +88,31 @@ t.test('clients that wait are forgotten with their thread, and their places with
   await lab.settled();
 });
 
+t.test(
+  'when all threads die at once, the first restart waits for nothing, and further ones ever longer',
+  async (t) => {
+    const lab = await openLab(t);
+    lab.publish(primaryAt(await startServer(t)));
+    const delays = () =>
+      lab.events
+        .recent(100)
+        .filter(({ kind, fields }) => kind === 'data_thread_restarted' && fields['thread'] === 0)
+        .map(({ fields }) => fields['restart_after_ms'])
+        .reverse();
+    for (const expected of [[0], [0, 250], [0, 250, 500]]) {
+      await Promise.all(lab.workers.splice(0).map((worker) => worker.terminate()));
+      await until('its end to be told', () => delays().length === expected.length);
+      t.same(delays(), expected);
+      await until('the port to serve again', async () => {
+        const client = await RawClient.logIn(lab.port()).catch(() => null);
+        client?.close();
+        return client !== null && lab.workers.length === 2;
+      });
+    }
+    await lab.settled();
+  },
+);
+
 t.test('a plane that is closed leaves nothing open', async (t) => {
   const before = openSockets();
   const lab = await openLab(t);

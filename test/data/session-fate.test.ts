@@ -2,12 +2,11 @@
 import t, { type Test } from 'tap';
 import { CLIENT_SSL } from '../../protocol/capability-flags.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
-import { SERVER_STATUS_AUTOCOMMIT, SERVER_STATUS_IN_TRANS } from '../../protocol/status-flags.ts';
 import type { Member } from '../../routing/topology.ts';
 import { DataLab, primaryAt, secondaryAt } from '../support/data-lab.ts';
 import { createStream, expectStream } from '../support/random-stream.ts';
 import { loginPayload, RawClient } from '../support/raw-client.ts';
-import type { ScriptedServer, ServerPeer } from '../support/scripted-server.ts';
+import { type ScriptedServer, serveTransactions } from '../support/scripted-server.ts';
 import { pause, until } from '../support/until.ts';
 
 t.test('an idle session on a demoted primary ends at once, and its server hears COM_QUIT', async (t) => {
@@ -264,18 +263,6 @@ async function openTls(lab: DataLab, server: ScriptedServer): Promise<RawClient>
 
 function demoted(server: ScriptedServer): Member {
   return secondaryAt(server, { primarySessions: 'drain' });
-}
-
-/** Knows BEGIN and COMMIT, and does not answer SLEEP. */
-async function serveTransactions(peer: ServerPeer): Promise<void> {
-  if (!(await peer.logIn())) return;
-  let status = SERVER_STATUS_AUTOCOMMIT;
-  await peer.answerCommands(({ payload }) => {
-    const text = payload.toString('latin1', 1);
-    if (text === 'BEGIN') status |= SERVER_STATUS_IN_TRANS;
-    if (text === 'COMMIT') status &= ~SERVER_STATUS_IN_TRANS;
-    if (text !== 'SLEEP') peer.ok(1, status);
-  });
 }
 
 const AT_ONCE = { random: () => 0, maxChunkBytes: 1, stallsAt: [], maxStallMs: 0 };

@@ -13,7 +13,7 @@ import { encodeErrPacket } from '../../protocol/err-packet.ts';
 import { decodeHandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import { encodeInitialHandshake } from '../../protocol/initial-handshake.ts';
 import { encodeOkPacket, OK_HEADER } from '../../protocol/ok-packet.ts';
-import { SERVER_STATUS_AUTOCOMMIT } from '../../protocol/status-flags.ts';
+import { SERVER_STATUS_AUTOCOMMIT, SERVER_STATUS_IN_TRANS } from '../../protocol/status-flags.ts';
 import { until } from './until.ts';
 import { Wire, type WirePacket } from './wire.ts';
 
@@ -139,6 +139,18 @@ export class ScriptedServer {
 /** A server that lets everybody in and answers each command with OK. */
 export async function serveOk(peer: ServerPeer): Promise<void> {
   if (await peer.logIn()) await peer.answerCommands(() => peer.ok(1));
+}
+
+/** Knows BEGIN and COMMIT, and does not answer SLEEP. */
+export async function serveTransactions(peer: ServerPeer): Promise<void> {
+  if (!(await peer.logIn())) return;
+  let status = SERVER_STATUS_AUTOCOMMIT;
+  await peer.answerCommands(({ payload }) => {
+    const text = payload.toString('latin1', 1);
+    if (text === 'BEGIN') status |= SERVER_STATUS_IN_TRANS;
+    if (text === 'COMMIT') status &= ~SERVER_STATUS_IN_TRANS;
+    if (text !== 'SLEEP') peer.ok(1, status);
+  });
 }
 
 export function initialHandshake(connectionId: number, capabilityFlags = SERVER_CAPABILITIES): Buffer {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   boolean,
   choice,
+  duration,
   integer,
   optionalChoice,
   requiredChoice,
@@ -42,6 +43,13 @@ export const route = z.strictObject({
     min: 0,
     max: 1_000_000,
     default: 0,
+  }),
+  maxSessionAge: duration({
+    doc: 'A session ends between half of this time and all of it, when it is unused outside a transaction; 0 for never.',
+    why: 'Spreads sessions that clients keep for ever over members that have come back; meant for reads. Sessions end one by one, never within a transaction, and not at all where the router cannot see boundaries (TLS passed through).',
+    min: '0',
+    max: '30d',
+    default: '0',
   }),
   compression: choice(['passthrough', 'disabled'] as const, {
     doc: 'The compressed protocol (zlib, zstd): `passthrough` offers clients what the member offers, `disabled` takes it out of the offer.',

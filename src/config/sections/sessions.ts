@@ -72,6 +72,13 @@ export const limits = z.strictObject({
     max: '7d',
     default: '0',
   }),
+  clientKeepAlive: duration({
+    doc: 'The system probes a client from which nothing has come for so long, and its session ends when 10 probes, one a second, are not answered; 0 for never.',
+    why: 'Finds clients that have vanished without a word (a node that died, a firewall that forgot the connection); without it their sessions, and what they have locked, stay until the server ends them (wait_timeout, 8 h).',
+    min: '0',
+    max: '9h',
+    default: '1m',
+  }),
   maxHandshakeBytes: size({
     doc: 'Largest HandshakeResponse41 accepted from a client that is not authenticated yet.',
     why: 'Bounds what a stranger can make the router keep. Servers allow 64 KiB of connection attributes.',
