@@ -4,6 +4,15 @@ import { parseConfig } from '../../src/config/parse.ts';
 import { settingsOf } from '../../src/config/show.ts';
 import { configOf, MINIMAL, PASSED_THROUGH, problemsOf } from './sources.ts';
 
+/** What a route has that says nothing more. */
+const ROUTE_DEFAULTS = {
+  maxConnections: 0,
+  maxSessionAgeMs: 0,
+  compression: 'passthrough',
+  clientAttributes: true,
+  tls: PASSED_THROUGH,
+};
+
 t.test('seeds and a user are enough: everything else has a default', async (t) => {
   t.strictSame(configOf({ file: MINIMAL }), {
     cluster: {
@@ -20,10 +29,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
         protocol: 'classic',
         role: 'primary',
         strategy: 'first-available',
-        maxConnections: 0,
-        compression: 'passthrough',
-        clientAttributes: true,
-        tls: PASSED_THROUGH,
+        ...ROUTE_DEFAULTS,
       },
       {
         name: 'ro',
@@ -31,10 +37,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
         protocol: 'classic',
         role: 'secondary',
         strategy: 'round-robin-with-fallback',
-        maxConnections: 0,
-        compression: 'passthrough',
-        clientAttributes: true,
-        tls: PASSED_THROUGH,
+        ...ROUTE_DEFAULTS,
       },
       {
         name: 'x-rw',
@@ -42,10 +45,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
         protocol: 'x',
         role: 'primary',
         strategy: 'first-available',
-        maxConnections: 0,
-        compression: 'passthrough',
-        clientAttributes: true,
-        tls: PASSED_THROUGH,
+        ...ROUTE_DEFAULTS,
       },
       {
         name: 'x-ro',
@@ -53,10 +53,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
         protocol: 'x',
         role: 'secondary',
         strategy: 'round-robin-with-fallback',
-        maxConnections: 0,
-        compression: 'passthrough',
-        clientAttributes: true,
-        tls: PASSED_THROUGH,
+        ...ROUTE_DEFAULTS,
       },
     ],
     tls: { shared: PASSED_THROUGH, watchIntervalMs: 10_000 },
@@ -81,6 +78,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       maxConnectionsPerClient: 0,
       clientHandshakeTimeoutMs: 10_000,
       idleTimeoutMs: 0,
+      clientKeepAliveMs: 60_000,
       maxHandshakeBytes: 262_144,
     },
     quarantine: { threshold: 1, intervalMs: 1_000 },
@@ -102,7 +100,7 @@ cluster:
   user: router
   password: "p: #w"
 routes:
-  - { name: write, listen: "127.0.0.1:0", role: primary, strategy: next-available, maxConnections: 7 }
+  - { name: write, listen: "127.0.0.1:0", role: primary, strategy: next-available, maxConnections: 7, maxSessionAge: 2h }
   - { name: read, listen: "[::]:6447", role: secondary, strategy: round-robin }
   - { name: any, listen: ":6448", role: primary-and-secondary, compression: disabled, clientAttributes: false }
   - name: strict
