@@ -203,6 +203,7 @@ export class Router {
 
   #startControlPlane(): void {
     this.#controlPlane = createControlPlane({
+      programVersion: programVersion(),
       config: this.#config,
       events: this.#events,
       publish: (topology) => this.#dataPlane?.publish(topology),

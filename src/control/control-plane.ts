@@ -34,13 +34,14 @@ import {
   type WatchedAddress,
   type WatchSettings,
 } from './member-watch.ts';
-import { metadataSettings, readerSettings } from './metadata/metadata-settings.ts';
+import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
+import { RouterRegistration } from './metadata/registration.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
 
 /** The part of the configuration the control plane goes by. */
 export type ControlConfig = Pick<
   Config,
-  'cluster' | 'dns' | 'probe' | 'metadata' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'
+  'cluster' | 'dns' | 'probe' | 'metadata' | 'routes' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'
 >;
 
 export type ControlPlaneOptions = {
@@ -52,6 +53,8 @@ export type ControlPlaneOptions = {
   readonly resolver?: NameResolver;
   /** Monotonic milliseconds; default performance.now. */
   readonly now?: () => number;
+  /** For the metadata, where the router registers; default empty. */
+  readonly programVersion?: string;
   /** 0 to 1; default Math.random. */
   readonly random?: () => number;
 };
@@ -81,6 +84,8 @@ class Control implements ControlPlane {
   readonly #slots = createMemberSlots();
   readonly #watches = new Map<string, MemberWatch>();
   readonly #discovery: Discovery;
+  readonly #registration: RouterRegistration;
+  readonly #programVersion: string;
   readonly #tick: NodeJS.Timeout;
   #config: ControlConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
@@ -112,6 +117,13 @@ class Control implements ControlPlane {
         recordReport(this.#events, report);
         this.#decide(`discovery by ${report.name}`);
       },
+    });
+    this.#programVersion = options.programVersion ?? '';
+    this.#registration = new RouterRegistration({
+      settings: registrationSettings(options.config, this.#programVersion),
+      events: this.#events,
+      now: this.#now,
+      random: this.#random,
     });
     this.#lastTickAtMs = this.#now();
     this.#tick = setInterval(() => this.#checkTime(), TICK_MS);
@@ -153,11 +165,13 @@ class Control implements ControlPlane {
     }
     const settings = this.#watchSettings();
     for (const watch of this.#watches.values()) watch.configure(settings);
+    this.#registration.configure(registrationSettings(config, this.#programVersion));
     this.#decide('reload');
   }
 
   close(): void {
     this.#isClosed = true;
+    this.#registration.close();
     clearInterval(this.#tick);
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
@@ -185,6 +199,7 @@ class Control implements ControlPlane {
       if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
       this.#memory = decision.memory;
       this.#accept(decision, cause);
+      this.#registration.consider(this.#topology);
       this.#setPace(decision.isInDoubt);
     } finally {
       this.#isDeciding = false;

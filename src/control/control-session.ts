@@ -2,12 +2,10 @@
  * One connection to one member, logged in, that can be probed.
  */
 import type { Socket } from 'node:net';
-import type { Connection, ConnectionOptions } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
 import type { MemberAnswer } from '../../routing/observations.ts';
-import type { DialAddress } from '../../routing/topology.ts';
 import { unreachable } from '../../routing/unreachable.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
-import { connectToServer } from './greeting.ts';
 import type { RunQuery } from './metadata/metadata-query.ts';
 import type { MetadataReader } from './metadata/metadata-reader.ts';
 import { createAuroraProbe } from './probe/aurora-probe.ts';
@@ -16,18 +14,11 @@ import { DETECTION_QUERY, readTraits, type ServerTraits } from './probe/detectio
 import { createGaleraProbe } from './probe/galera-probe.ts';
 import { createGroupProbe, GROUP_SESSION_SETUP } from './probe/group-probe.ts';
 import { createPlainProbe, type Probe } from './probe/probe.ts';
+import { type ConnectionTarget, openConnection } from './server-connection.ts';
 
-export type ControlAccount = { readonly user: string; readonly password: string };
-
-export type ControlSessionOptions = {
-  readonly dial: DialAddress;
-  readonly account: ControlAccount;
-  /** Deadline of the TCP connect. */
-  readonly connectTimeoutMs: number;
+export type ControlSessionOptions = ConnectionTarget & {
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** Ends the attempt; once the session is open, `close` does. */
-  readonly signal: AbortSignal;
 };
 
 export type ControlSession = {
@@ -47,70 +38,20 @@ export type ControlSession = {
 
 /** @throws ControlFailure */
 export async function openControlSession(options: ControlSessionOptions): Promise<ControlSession> {
-  // Loaded here, since a router with a static topology never needs it; and before the greeting, because from then on
-  // somebody has to listen to the socket all the time.
-  const { createConnection } = await import('mysql2/promise');
-  try {
-    return await logIn(createConnection, options, 'plaintext');
-  } catch (error) {
-    const failure = toControlFailure(error);
-    // REQUIRE SSL answers 1045 to a login without TLS, require_secure_transport answers 3159.
-    const mayNeedTls = failure.kind === 'tls-required' || failure.errorNumber === ER_ACCESS_DENIED_ERROR;
-    if (!mayNeedTls || options.signal.aborted) throw failure;
-    return await logIn(createConnection, options, 'tls');
-  }
-}
-
-type CreateConnection = (options: ConnectionOptions) => Promise<Connection>;
-type Transport = 'plaintext' | 'tls';
-
-async function logIn(
-  createConnection: CreateConnection,
-  options: ControlSessionOptions,
-  transport: Transport,
-): Promise<ControlSession> {
-  const { socket, offersTls } = await connectToServer(options.dial, options.connectTimeoutMs, options.signal);
-  if (transport === 'tls' && !offersTls) {
-    socket.destroy();
-    throw new ControlFailure('access-denied', 'the server denies access and offers no TLS', {
-      errorNumber: ER_ACCESS_DENIED_ERROR,
-    });
-  }
+  const { connection, socket } = await openConnection(options);
   const abandon = (): void => {
     socket.destroy();
   };
+  if (options.signal.aborted) abandon();
   options.signal.addEventListener('abort', abandon);
   try {
-    const connection = await authenticate(createConnection, socket, options.account, transport);
     return await createSession(connection, socket, options.now);
   } catch (error) {
-    socket.destroy();
+    abandon();
     throw toControlFailure(error);
   } finally {
     options.signal.removeEventListener('abort', abandon);
   }
-}
-
-async function authenticate(
-  createConnection: CreateConnection,
-  socket: Socket,
-  account: ControlAccount,
-  transport: Transport,
-): Promise<Connection> {
-  const connecting = createConnection({
-    stream: socket,
-    user: account.user,
-    password: account.password,
-    connectAttributes: { program_name: 'fairlead' },
-    multipleStatements: true,
-    connectTimeout: LOGIN_PATIENCE_MS,
-    // Whoever needs the certificate checked needs more than a monitoring session can promise; the password is not sent
-    // in clear either way.
-    ...(transport === 'tls' ? { ssl: { rejectUnauthorized: false } } : {}),
-  });
-  // The greeting was read with the socket paused; mysql2 listens by now.
-  socket.resume();
-  return await connecting;
 }
 
 async function createSession(
@@ -221,8 +162,5 @@ function createProbe(traits: ServerTraits, readsStats: boolean): Probe {
   }
 }
 
-const ER_ACCESS_DENIED_ERROR = 1045;
-/** A server that hangs during the login goes on when it can; leaving earlier counts against `max_connect_errors`. */
-const LOGIN_PATIENCE_MS = 60_000;
 const DETECTION_INTERVAL_MS = 5000;
 const GOODBYE_MS = 500;

@@ -5,11 +5,12 @@
 import type { Failure, FailureKind, MemberAnswer, Observation } from '../../routing/observations.ts';
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
-import { type ControlAccount, type ControlSession, openControlSession } from './control-session.ts';
+import { type ControlSession, openControlSession } from './control-session.ts';
 import { MetadataReader, type MetadataReaderSettings } from './metadata/metadata-reader.ts';
 import { createNameWatch, type NameWatch } from './name-watch.ts';
 import { type Backoff, createBackoff, withJitter } from './pace.ts';
 import type { NameResolver } from './resolver.ts';
+import type { ControlAccount } from './server-connection.ts';
 
 export type WatchSettings = {
   readonly account: ControlAccount;

@@ -96,6 +96,16 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       routerName: '',
       ...facts.metadata,
     },
+    routes: [
+      {
+        name: 'rw',
+        listen: { host: '127.0.0.1', port: 6446 },
+        protocol: 'classic',
+        role: 'primary',
+        strategy: 'first-available',
+        maxConnections: 0,
+      },
+    ],
     quorumLoss: 'auto',
     closeRoOnPromotion: false,
   };

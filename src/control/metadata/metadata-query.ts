@@ -89,8 +89,8 @@ async function readClusters(copy: Copy): Promise<MetadataFacts> {
     instances: instances.filter((instance) => ids.has(instance.clusterId) && instance.endpoint !== ''),
     viewId: null,
     options: parseRouterOptions([
-      jsonIn(own, 'setOptions'),
-      jsonIn(own, 'clusterOptions'),
+      // In a set only its own count: whose cluster is asked must not matter.
+      jsonIn(own, clusterSet === null ? 'clusterOptions' : 'setOptions'),
       ...(await optionsOfRouter(copy, clusterSet !== null)),
     ]),
   };

@@ -3,6 +3,8 @@ import { hostname } from 'node:os';
 import type { MetadataSettings } from '../../../routing/metadata/facts.ts';
 import type { Config } from '../../config/config.ts';
 import type { MetadataReaderSettings } from './metadata-reader.ts';
+import type { RegistrationSettings } from './registration.ts';
+import { routerAttributes } from './router-row.ts';
 
 type MetadataConfig = Pick<Config, 'cluster' | 'metadata' | 'quorumLoss'>;
 
@@ -30,6 +32,24 @@ export function metadataSettings(config: MetadataConfig): MetadataSettings {
 /** `address` of this router's row in `v2_routers`. */
 export function routerAddress({ metadata }: Pick<Config, 'metadata'>): string {
   return metadata.routerAddress ?? hostname();
+}
+
+/** Null where the operator did not ask for it. */
+export function registrationSettings(
+  config: Pick<Config, 'cluster' | 'metadata' | 'routes'>,
+  version: string,
+): RegistrationSettings | null {
+  const { cluster, metadata, routes } = config;
+  if (!metadata.register) return null;
+  return {
+    account: { user: cluster.user, password: cluster.password },
+    identity: (home) => ({
+      address: routerAddress(config),
+      name: metadata.routerName,
+      version,
+      attributes: routerAttributes(routes, cluster.user, home),
+    }),
+  };
 }
 
 const TOPOLOGIES: ReadonlySet<string> = new Set(['auto', 'innodb-cluster', 'replicaset']);
