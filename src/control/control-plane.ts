@@ -36,13 +36,14 @@ import {
 } from './member-watch.ts';
 import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
 import { RouterRegistration } from './metadata/registration.ts';
+import type { RegisteredRoute } from './metadata/router-row.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
 
 /** The part of the configuration the control plane goes by. */
 export type ControlConfig = Pick<
   Config,
-  'cluster' | 'dns' | 'probe' | 'metadata' | 'routes' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'
->;
+  'cluster' | 'dns' | 'probe' | 'metadata' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'
+> & { readonly routes: readonly RegisteredRoute[] };
 
 export type ControlPlaneOptions = {
   readonly config: ControlConfig;

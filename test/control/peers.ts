@@ -96,16 +96,7 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       routerName: '',
       ...facts.metadata,
     },
-    routes: [
-      {
-        name: 'rw',
-        listen: { host: '127.0.0.1', port: 6446 },
-        protocol: 'classic',
-        role: 'primary',
-        strategy: 'first-available',
-        maxConnections: 0,
-      },
-    ],
+    routes: [{ listen: { host: '127.0.0.1', port: 6446 }, protocol: 'classic', role: 'primary' }],
     quorumLoss: 'auto',
     closeRoOnPromotion: false,
   };

@@ -4,7 +4,7 @@ import type { MetadataSettings } from '../../../routing/metadata/facts.ts';
 import type { Config } from '../../config/config.ts';
 import type { MetadataReaderSettings } from './metadata-reader.ts';
 import type { RegistrationSettings } from './registration.ts';
-import { routerAttributes } from './router-row.ts';
+import { type RegisteredRoute, routerAttributes } from './router-row.ts';
 
 type MetadataConfig = Pick<Config, 'cluster' | 'metadata' | 'quorumLoss'>;
 
@@ -36,7 +36,7 @@ export function routerAddress({ metadata }: Pick<Config, 'metadata'>): string {
 
 /** Null where the operator did not ask for it. */
 export function registrationSettings(
-  config: Pick<Config, 'cluster' | 'metadata' | 'routes'>,
+  config: Pick<Config, 'cluster' | 'metadata'> & { readonly routes: readonly RegisteredRoute[] },
   version: string,
 ): RegistrationSettings | null {
   const { cluster, metadata, routes } = config;

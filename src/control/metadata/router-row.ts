@@ -15,6 +15,9 @@ export type RouterIdentity = {
   readonly attributes: RouterAttributes;
 };
 
+/** What the metadata shows of a route. */
+export type RegisteredRoute = Pick<RouteConfig, 'listen' | 'protocol' | 'role'>;
+
 /** As MySQL Router names them; ports are text. */
 export type RouterAttributes = Readonly<Record<string, string>>;
 
@@ -33,7 +36,7 @@ export type EnterOutcome =
   | { readonly kind: 'taken'; readonly productName: string };
 
 export function routerAttributes(
-  routes: readonly RouteConfig[],
+  routes: readonly RegisteredRoute[],
   user: string,
   home: RouterHome['kind'],
 ): RouterAttributes {
