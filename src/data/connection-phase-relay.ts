@@ -4,6 +4,7 @@
  * count it against the router's address, see max_connect_errors).
  */
 
+import type { AuthBridge } from '../../protocol/auth-bridge.ts';
 import type { ConnectionEvent, ConnectionFacts } from '../../protocol/connection-events.ts';
 import { ConnectionPhase } from '../../protocol/connection-phase.ts';
 import type { ErrPacket } from '../../protocol/err-packet.ts';
@@ -19,7 +20,13 @@ export type ConnectionPhaseSink = {
   /** The client has said who it is; the server has been told. */
   onHandshakeResponse(response: HandshakeResponse41): void;
   /** The final OK has been forwarded. The bytes belong to the command phase and have not been forwarded. */
-  onAuthenticated(facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void;
+  onAuthenticated(
+    facts: ConnectionFacts,
+    fromServer: Buffer,
+    fromClient: Buffer,
+    /** Where only one side has TLS: later authentications need it too. */
+    bridge?: AuthBridge,
+  ): void;
   /** The SSLRequest has been forwarded; what came behind it is the client's TLS. */
   onTls(fromClient: Buffer): void;
   /** The server's ERR has been forwarded; it closes next. */

@@ -3,6 +3,7 @@
  *
  * It owns everything that exists only until then, and is dropped as a whole when it is over.
  */
+import type { AuthBridge } from '../../protocol/auth-bridge.ts';
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
 import { type ErrPacket, encodeErrBeforeHandshake } from '../../protocol/err-packet.ts';
 import { ProtocolError } from '../../protocol/errors.ts';
@@ -21,7 +22,7 @@ export type LoginSink = {
   /** The client has said who it is; the server has been told. */
   onIntroduced(response: HandshakeResponse41): void;
   /** The final OK has been forwarded. The bytes belong to the command phase and have not been forwarded. */
-  onAuthenticated(facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void;
+  onAuthenticated(facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer, bridge?: AuthBridge): void;
   /** TLS between the two of them begins, which the router cannot read; the bytes have not been forwarded. */
   onTls(fromClient: Buffer): void;
   /** The server's ERR has been forwarded. */
@@ -53,9 +54,9 @@ export class Login {
     this.#sink = sink;
     this.#relay = createRelay(route, parties, limits.maxHandshakeBytes, {
       onHandshakeResponse: (response) => sink.onIntroduced(response),
-      onAuthenticated: (facts, fromServer, fromClient) => {
+      onAuthenticated: (facts, fromServer, fromClient, bridge) => {
         this.#over();
-        sink.onAuthenticated(facts, fromServer, fromClient);
+        sink.onAuthenticated(facts, fromServer, fromClient, bridge);
       },
       onTls: (fromClient) => {
         this.#over();

@@ -6,7 +6,9 @@
  * In `opaque` (TLS passed through, compression, or bytes the tracker does not understand) everything is relayed, but
  * command boundaries are unknown.
  */
+import type { AuthBridge } from '../../protocol/auth-bridge.ts';
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
+import { encodeErr } from '../../protocol/err-packet.ts';
 import { sessionFate } from '../../routing/session-fate.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { add, type EndReason, THREAD } from '../shared/counters.ts';
@@ -19,6 +21,7 @@ import { Placement, type PlacementFailure } from './placement.ts';
 import { endReasonFor, errFor, type Refusal } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
+import { ChangeUserRelay } from './tls/change-user-relay.ts';
 
 type Phase = 'placing' | 'connection' | 'command' | 'opaque' | 'closed';
 
@@ -214,8 +217,10 @@ export class Session implements ConnectionSink {
     const parties = { client: this.#client, server: connection, member };
     this.#login = new Login(this.#context, this.#route, parties, this.#placement, {
       onIntroduced: (response) => this.#account.introduced(response),
-      onAuthenticated: (facts, fromServer, fromClient) =>
-        this.#authenticated(member, facts, fromServer, fromClient),
+      onAuthenticated: (facts, fromServer, fromClient, bridge) => {
+        if (bridge !== undefined) this.#relayChangesOfUser(connection, facts, bridge);
+        this.#authenticated(member, facts, fromServer, fromClient);
+      },
       onTls: (fromClient) => this.#tlsBegins(fromClient),
       onRefusedByServer: () => this.#endClient('server_refused'),
       onRefusal: (refusal) => this.#refuse(refusal),
@@ -257,6 +262,19 @@ export class Session implements ConnectionSink {
     }
     if (fromServer.length > 0) this.#relayToClient(fromServer, 0, fromServer.length);
     if (fromClient.length > 0) this.#relayToServer(fromClient, 0, fromClient.length);
+  }
+
+  /** Where only one side has TLS, passwords are sent in two forms. */
+  #relayChangesOfUser(server: Connection, { sharedCapabilities }: ConnectionFacts, bridge: AuthBridge): void {
+    new ChangeUserRelay(this.#client, server, bridge, sharedCapabilities, {
+      sink: this,
+      isIdle: () => this.#commands?.isIdle ?? false,
+      observe: (side, packet) => {
+        if (side === 'client') this.#commands?.onClientBytes(packet, 0, packet.length);
+        else this.#commands?.onServerBytes(packet, 0, packet.length);
+      },
+      refuseCommand: (refusal, sequenceId) => this.#refuse(refusal, sequenceId),
+    });
   }
 
   #tlsBegins(fromClient: Buffer): void {
@@ -337,10 +355,10 @@ export class Session implements ConnectionSink {
   }
 
   /** Answers the client with an error of the router's own, and ends the session. */
-  #refuse(refusal: Refusal): void {
+  #refuse(refusal: Refusal, sequenceId?: number): void {
     if (this.#phase === 'closed') return;
     const err = errFor(refusal);
-    const packet = encodeErrDuring(this.#login, err);
+    const packet = sequenceId === undefined ? encodeErrDuring(this.#login, err) : encodeErr(err, sequenceId);
     this.#client.write(packet, 0, packet.length);
     this.#account.refused(refusal, err.errorCode);
     this.#endClient(endReasonFor(refusal.reason));

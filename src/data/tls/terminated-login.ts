@@ -343,7 +343,8 @@ export class TerminatedLogin {
     if (next === 'done') {
       this.#bridge?.end();
       const [last] = events;
-      if (last?.kind === 'ok') this.#sink.onAuthenticated(last.facts, rest, held);
+      const bridge = this.#bridge ?? undefined;
+      if (last?.kind === 'ok') this.#sink.onAuthenticated(last.facts, rest, held, bridge);
       else if (last?.kind === 'err') this.#sink.onRefused(last.err);
       return true;
     }

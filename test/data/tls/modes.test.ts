@@ -1,9 +1,15 @@
 /** Every TLS mode of clients with every TLS mode of members, on a real server, with a cold and a warm password cache. */
 import type { RowDataPacket } from 'mysql2/promise';
 import t, { type Test } from 'tap';
-import { createSandbox, missingParts, type Server } from '../../../src/sandbox/index.ts';
+import {
+  ACCOUNTS,
+  createAccount,
+  createSandbox,
+  missingParts,
+  type Server,
+} from '../../../src/sandbox/index.ts';
 import { memberNamed } from '../../routing/members.ts';
-import { connectTo, errorName, mysqlClient } from '../../support/clients.ts';
+import { ask, connectTo, errorName, mysqlClient } from '../../support/clients.ts';
 import { DataLab } from '../../support/data-lab.ts';
 
 const noMysql = await missingParts('mysql');
@@ -26,6 +32,8 @@ t.test('TLS modes on a real server', { skip: noMysql }, async (t) => {
     for (const pair of PAIRS) {
       for (const isSecure of [true, false]) await tryPair(t, lab, server, pair, isSecure);
     }
+    for (const { name, isSecure } of MIXED) await tryChangesOfUser(t, lab, server, name, isSecure);
+    await trySha256(t, lab, server);
     t.match(
       await mysqlClient(sandbox, lab.port('preferred-required'), "SHOW STATUS LIKE 'Ssl_version'"),
       [/TLSv1/],
@@ -42,6 +50,44 @@ async function tryPair(t: Test, lab: DataLab, server: Server, pair: Pair, isSecu
     if (cache === 'cold') await server.query('FLUSH PRIVILEGES');
     const seen = await visit(lab.port(name), isSecure);
     t.equal(seen, expected, `${name}, client ${isSecure ? 'with' : 'without'} TLS, ${cache}`);
+  }
+}
+
+/** From one account to another and back, cold and warm, refused, and commands in between. */
+async function tryChangesOfUser(t: Test, lab: DataLab, server: Server, name: string, isSecure: boolean) {
+  const label = `${name}, client ${isSecure ? 'with' : 'without'} TLS`;
+  const { root, app } = ACCOUNTS;
+  const connection = await connectTo(lab.port(name), isSecure ? { ssl: { rejectUnauthorized: false } } : {});
+  for (const account of [root, app, root]) {
+    await server.query('FLUSH PRIVILEGES');
+    for (const cache of ['cold', 'warm']) {
+      await connection.changeUser(account);
+      const [rows] = await connection.query({ sql: 'SELECT CURRENT_USER()', rowsAsArray: true });
+      t.strictSame(rows, [[`${account.user}@%`]], `${label}: change to ${account.user}, ${cache}`);
+    }
+  }
+  await server.query('FLUSH PRIVILEGES');
+  await t.rejects(
+    connection.changeUser({ ...app, password: 'wrong' }),
+    { code: 'ER_ACCESS_DENIED_ERROR' },
+    `${label}: refused`,
+  );
+  connection.destroy();
+}
+
+/** The plugin whose first answer is the password, or a request for a key. */
+async function trySha256(t: Test, lab: DataLab, server: Server): Promise<void> {
+  const plugin = 'sha256_password';
+  const found = await server.query('SELECT 1 FROM information_schema.plugins WHERE plugin_name = ?', [
+    plugin,
+  ]);
+  if (found.length === 0) return void t.comment(`this server has no ${plugin}`);
+  const account = { user: 'old', password: 'old-secret' };
+  await createAccount(server, { ...account, plugin });
+  for (const { name, isSecure } of MIXED) {
+    const ssl = isSecure ? { ssl: { rejectUnauthorized: false } } : {};
+    const rows = await ask(lab.port(name), 'SELECT CURRENT_USER()', { ...account, ...ssl }).catch(errorName);
+    t.strictSame(rows, [[`${account.user}@%`]], `${plugin} through ${name}`);
   }
 }
 
@@ -85,6 +131,12 @@ function memberOf({ host, port }: Server) {
     slot: 0,
   });
 }
+
+/** Routes and clients of which only one side has TLS. */
+const MIXED = [
+  { name: 'required-disabled', isSecure: true },
+  { name: 'preferred-required', isSecure: false },
+] as const;
 
 const ATTRIBUTES = `
   SELECT GROUP_CONCAT(attr_name ORDER BY attr_name SEPARATOR ' ') facts

@@ -1,0 +1,60 @@
+import { Buffer } from 'node:buffer';
+import { CLIENT_PLUGIN_AUTH, CLIENT_SECURE_CONNECTION, hasCapability } from './capability-flags.ts';
+import { COM_CHANGE_USER } from './commands.ts';
+import { Cursor } from './cursor.ts';
+import { CLIENT_COMMAND_FAULT } from './errors.ts';
+import { Writer } from './writer.ts';
+
+/**
+ * COM_CHANGE_USER: the account of a session is exchanged for another, with an authentication of its own.
+ *
+ *     int<1>          0x11
+ *     string<NUL>     user
+ *   with CLIENT_SECURE_CONNECTION
+ *     int<1> + bytes  auth_response
+ *   else
+ *     string<NUL>     auth_response
+ *     string<NUL>     database
+ *   and, if there are more bytes
+ *     int<2>          character_set
+ *   with CLIENT_PLUGIN_AUTH, if there are more bytes
+ *     string<NUL>     client_plugin_name
+ *   with CLIENT_CONNECT_ATTRS
+ *     int<lenenc> …   connection attributes, not looked at here
+ */
+export interface ChangeUser {
+  readonly user: Buffer;
+  readonly authResponse: Buffer;
+  readonly database: Buffer;
+  /** Two bytes, or none. */
+  readonly characterSet: Buffer;
+  /** Latin-1; `undefined` where none is named. */
+  readonly authPluginName: string | undefined;
+  /** As the client sent it. */
+  readonly rest: Buffer;
+}
+
+export function decodeChangeUser(payload: Uint8Array, capabilities: number): ChangeUser {
+  const cursor = new Cursor(payload, 'COM_CHANGE_USER', CLIENT_COMMAND_FAULT);
+  cursor.expectUint1(COM_CHANGE_USER, 'command');
+  const user = cursor.readNulBytes('user');
+  const authResponse = hasCapability(capabilities, CLIENT_SECURE_CONNECTION)
+    ? cursor.readBytes(cursor.readUint1('auth_response length'), 'auth_response')
+    : cursor.readNulBytes('auth_response');
+  const database = cursor.readNulBytes('database');
+  const characterSet = cursor.remainingBytes >= 2 ? cursor.readBytes(2, 'character_set') : Buffer.alloc(0);
+  const isNamed = hasCapability(capabilities, CLIENT_PLUGIN_AUTH) && cursor.hasNulAhead();
+  const authPluginName = isNamed ? cursor.readNulBytes('client_plugin_name').toString('latin1') : undefined;
+  return { user, authResponse, database, characterSet, authPluginName, rest: cursor.readRest() };
+}
+
+export function encodeChangeUser(command: ChangeUser, capabilities: number): Buffer {
+  const writer = new Writer().writeUint1(COM_CHANGE_USER).writeNulBytes(command.user);
+  if (hasCapability(capabilities, CLIENT_SECURE_CONNECTION))
+    writer.writeUint1(command.authResponse.length).writeBytes(command.authResponse);
+  else writer.writeNulBytes(command.authResponse);
+  writer.writeNulBytes(command.database).writeBytes(command.characterSet);
+  if (command.authPluginName !== undefined)
+    writer.writeNulBytes(Buffer.from(command.authPluginName, 'latin1'));
+  return writer.writeBytes(command.rest).finish();
+}
