@@ -21,6 +21,7 @@ import type { Connection } from './connection.ts';
 import { Dial, type DialOutcome } from './dial.ts';
 import type { HeldSession } from './hold.ts';
 import type { Reachability } from './reachability.ts';
+import type { Refusal } from './refusal.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 
 /** What became of the search. Called once, and not after `abandon`. */
@@ -32,8 +33,7 @@ export type PlacementSink = {
 export type PlacementFailure =
   /** The server's own ERR in place of its initial handshake, to be relayed as it is. */
   | { readonly kind: 'server-error'; readonly packet: Buffer }
-  | { readonly kind: 'no-destination'; readonly why: string }
-  | { readonly kind: 'hold-full' };
+  | { readonly kind: 'refusal'; readonly refusal: Refusal };
 
 export class Placement implements HeldSession {
   readonly #context: ThreadContext;
@@ -246,7 +246,8 @@ export class Placement implements HeldSession {
     if (Atomics.add(header, HEADER.heldInAll, 1) >= maxSessions) {
       Atomics.sub(header, HEADER.heldInAll, 1);
       this.#close();
-      this.#sink.onUnplaced({ kind: 'hold-full' });
+      const detail = 'too many clients are waiting for a destination';
+      this.#sink.onUnplaced({ kind: 'refusal', refusal: { reason: 'hold_full', detail } });
       return false;
     }
     this.#heldSinceMs = performance.now();
@@ -262,7 +263,8 @@ export class Placement implements HeldSession {
     this.#close();
     if (serverError !== null)
       return this.#sink.onUnplaced({ kind: 'server-error', packet: serverError.packet });
-    this.#sink.onUnplaced({ kind: 'no-destination', why: this.#why() });
+    const refusal: Refusal = { reason: 'no_destination', detail: this.#why() };
+    this.#sink.onUnplaced({ kind: 'refusal', refusal });
   }
 
   #why(): string {

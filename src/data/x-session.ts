@@ -186,20 +186,9 @@ export class XSession implements ConnectionSink, OpenSession {
 
   #unplaced(failure: PlacementFailure): void {
     this.#placement = null;
-    switch (failure.kind) {
-      case 'server-error':
-        this.#client.write(failure.packet, 0, failure.packet.length);
-        return this.#endClient('server_refused');
-      case 'hold-full':
-        return this.#refuse({
-          reason: 'hold_full',
-          detail: 'too many clients are waiting for a destination',
-        });
-      case 'no-destination':
-        return this.#refuse({ reason: 'no_destination', detail: failure.why });
-      default:
-        failure satisfies never;
-    }
+    if (failure.kind === 'refusal') return this.#refuse(failure.refusal);
+    this.#client.write(failure.packet, 0, failure.packet.length);
+    this.#endClient('server_refused');
   }
 
   #readLogin(side: Side, chunk: Buffer): void {
