@@ -28,7 +28,7 @@ const neverImports =
   (...folders: readonly string[]) =>
   ({ to }: Import): boolean =>
     !within(...folders)(to);
-const isOwn = (path: string): boolean => within('src', 'protocol', 'routing', 'test', 'bench')(path);
+const isOwn = (path: string): boolean => within('src', 'protocol', 'routing', 'test', 'bench', 'examples')(path);
 
 const RULES: readonly Rule[] = [
   {
@@ -42,9 +42,9 @@ const RULES: readonly Rule[] = [
     allows: ({ to }) => within('routing')(to),
   },
   {
-    says: 'the program imports no tests and no benches',
+    says: 'the program imports no tests, no benches and no examples',
     files: within('src'),
-    allows: neverImports('test', 'bench'),
+    allows: neverImports('test', 'bench', 'examples'),
   },
   {
     says: 'src/control does not know src/data',
@@ -66,8 +66,8 @@ const RULES: readonly Rule[] = [
       (isTypeOnly && (within('routing', 'protocol')(to) || to === 'src/config/config.ts')),
   },
   {
-    says: 'only the sandbox itself, the demo, tests and benches know src/sandbox',
-    files: (path) => !within('src/sandbox', 'test', 'bench')(path) && !path.startsWith('src/cli/demo'),
+    says: 'only the sandbox itself, the demo, examples, tests and benches know src/sandbox',
+    files: (path) => !within('src/sandbox', 'examples', 'test', 'bench')(path) && !path.startsWith('src/cli/demo'),
     allows: neverImports('src/sandbox'),
   },
   {
@@ -77,7 +77,7 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-const FILES = ['src', 'protocol', 'routing', 'test', 'bench'].flatMap(listFiles);
+const FILES = ['src', 'protocol', 'routing', 'test', 'bench', 'examples'].flatMap(listFiles);
 const IMPORTS = FILES.flatMap(readImports);
 
 t.test('the test sees the house', async (t) => {

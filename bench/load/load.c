@@ -2,6 +2,8 @@
  * Clients that cost little, so that the proxy and not its load is what is measured. One thread, one epoll set.
  *
  *     load connect <port> <clients> <seconds> <sql>            connect, log in, query, quit, over and over
+ *     load page    <port> <clients> <seconds> <statements>     connect, log in without a schema, send one statement (a line
+ *                                                              each) after the other, quit, over and over; @name: COM_INIT_DB
  *     load query   <port> <clients> <seconds> <sql>            the same query over and over
  *     load upload  <port> <clients> <seconds> <sql> <bytes>    LOAD DATA LOCAL INFILE with a file of that many bytes
  *     load idle    <port> <clients>                            log in, DO 1, say "ready", wait for the end of stdin
@@ -20,10 +22,10 @@
 
 #include "session.h"
 
-enum mode { CONNECT, QUERY, UPLOAD, IDLE };
-enum { BUFFER_BYTES = 262144, BATCH = 256, LOGINS_AT_ONCE = 64 };
+enum mode { CONNECT, PAGE, QUERY, UPLOAD, IDLE };
+enum { MAX_STATEMENTS = 64, BUFFER_BYTES = 262144, BATCH = 256, LOGINS_AT_ONCE = 64 };
 
-static const char *const MODES[] = {"connect", "query", "upload", "idle"};
+static const char *const MODES[] = {"connect", "page", "query", "upload", "idle"};
 
 static int epoll_fd;
 static uint8_t buffer[BUFFER_BYTES];
@@ -50,6 +52,21 @@ static void open_session(struct session *session, int port) {
   session_open(session, port);
   session->started_at = now();
   watch(session, EPOLL_CTL_ADD);
+}
+
+/* Cuts the text into its lines. */
+static int split_lines(char *text, const char **lines) {
+  int count = 0;
+  for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    if (count == MAX_STATEMENTS) fprintf(stderr, "more than %d statements\n", MAX_STATEMENTS), exit(2);
+    lines[count++] = line;
+  }
+  return count;
+}
+
+static void ask(struct session *session, const char *statement, uint64_t upload_bytes) {
+  if (statement[0] == '@') session_select_schema(session, statement + 1);
+  else session_query(session, statement, upload_bytes);
 }
 
 static void record_latency(double seconds) {
@@ -87,14 +104,17 @@ int main(int count, char **arguments) {
   int mode = 0;
   while (count > 1 && mode <= IDLE && strcmp(arguments[1], MODES[mode]) != 0) mode++;
   if (mode > IDLE || count < (mode == IDLE ? 4 : mode == UPLOAD ? 7 : 6)) {
-    fprintf(stderr, "load connect|query|upload|idle <port> <clients> [<seconds> <sql> [<bytes>]]\n");
+    fprintf(stderr, "load connect|page|query|upload|idle <port> <clients> [<seconds> <sql> [<bytes>]]\n");
     return 2;
   }
   struct login login = {from_environment("LOAD_USER"), from_environment("LOAD_PASSWORD"),
                         from_environment("LOAD_SCHEMA")};
   int port = atoi(arguments[2]), clients = atoi(arguments[3]);
   double seconds = mode == IDLE ? 0 : atof(arguments[4]);
-  const char *sql = mode == IDLE ? "DO 1" : arguments[5];
+  const char *statements[MAX_STATEMENTS] = {mode == IDLE ? "DO 1" : arguments[5]};
+  int statement_count = mode == PAGE ? split_lines(arguments[5], statements) : 1;
+  bool reconnects = mode == CONNECT || mode == PAGE;
+  if (mode == PAGE) login.schema = "";
   uint64_t upload_bytes = mode == UPLOAD ? strtoull(arguments[6], NULL, 10) : 0;
 
   epoll_fd = epoll_create1(0);
@@ -123,23 +143,24 @@ int main(int count, char **arguments) {
         else if (ready_count == clients) busy = 0;
         continue;
       }
-      if (!was_login) {
+      if (!was_login && ++session->answered == statement_count) {
+        session->answered = 0;
         operations++;
         bytes += session->bytes;
         session->bytes = 0;
         record_latency(end - session->started_at);
-        if (mode == CONNECT) session_close(session);
+        if (reconnects) session_close(session);
         if (end - start >= seconds) {
           busy--;
           continue;
         }
-        if (mode == CONNECT) {
+        if (reconnects) {
           open_session(session, port);
           continue;
         }
       }
-      if (mode != CONNECT) session->started_at = end, session->bytes = 0;
-      session_query(session, sql, upload_bytes);
+      if (!reconnects) session->started_at = end, session->bytes = 0;
+      ask(session, statements[session->answered], upload_bytes);
     }
   }
   if (mode == IDLE) {

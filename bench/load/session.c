@@ -224,16 +224,22 @@ void session_open(struct session *session, int port) {
     give_up_errno("cannot connect");
 }
 
-void session_query(struct session *session, const char *sql, uint64_t upload_bytes) {
+static void send_command(struct session *session, uint8_t command, const char *text) {
   uint8_t packet[1024];
-  size_t length = strlen(sql);
+  size_t length = strlen(text);
   if (length > sizeof packet - 5) give_up("the statement is too long", NULL, 0);
-  packet[4] = 3; /* COM_QUERY */
-  memcpy(packet + 5, sql, length);
+  packet[4] = command;
+  memcpy(packet + 5, text, length);
   session->phase = RESULT_HEAD;
-  session->upload_left = upload_bytes;
   send_packet(session, packet, packet + 5 + length, 0);
 }
+
+void session_query(struct session *session, const char *sql, uint64_t upload_bytes) {
+  session->upload_left = upload_bytes;
+  send_command(session, 3, sql);
+}
+
+void session_select_schema(struct session *session, const char *schema) { send_command(session, 2, schema); }
 
 void session_close(struct session *session) {
   uint8_t packet[5] = {[4] = 1}; /* COM_QUIT */

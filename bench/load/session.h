@@ -27,6 +27,8 @@ struct session {
   uint8_t *upload, upload_sequence;
   size_t upload_start, upload_end;
   uint64_t bytes;
+  /* Statements of the script that have been answered. */
+  int answered;
   double started_at;
 };
 
@@ -35,6 +37,9 @@ void session_open(struct session *session, int port);
 
 /* Sends COM_QUERY. `upload_bytes` is what to send should the server ask for a file. */
 void session_query(struct session *session, const char *sql, uint64_t upload_bytes);
+
+/* COM_INIT_DB. */
+void session_select_schema(struct session *session, const char *schema);
 
 /* COM_QUIT, and closes at once, as client libraries do. */
 void session_close(struct session *session);

@@ -5,6 +5,7 @@ import { IDLE_5000, IDLE_10000 } from './idle.ts';
 import { ROWS, VALUES_1_MB, VALUES_100_MB } from './large-results.ts';
 import { POINT_SELECT_PREPARED, POINT_SELECT_TEXT, READ_WRITE } from './sysbench.ts';
 import { UPLOAD } from './upload.ts';
+import { WORDPRESS_PAGE } from './wordpress-page.ts';
 import type { Workload } from './workload.ts';
 
 export const WORKLOADS: readonly Workload[] = [
@@ -16,6 +17,7 @@ export const WORKLOADS: readonly Workload[] = [
   VALUES_100_MB,
   UPLOAD,
   CONNECT,
+  WORDPRESS_PAGE,
   FIXED_RATE_POINT,
   FIXED_RATE_MIXED,
   IDLE_5000,

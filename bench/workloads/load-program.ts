@@ -9,7 +9,7 @@ import type { Target } from '../bench.ts';
 import { buildProgram } from '../c-program.ts';
 import type { LoadResult } from './workload.ts';
 
-export type LoadMode = 'connect' | 'query' | 'upload' | 'idle';
+export type LoadMode = 'connect' | 'page' | 'query' | 'upload' | 'idle';
 
 export type LoadOutput = LoadResult & {
   readonly bytes: number;
@@ -22,6 +22,7 @@ export type LoadOptions = {
   readonly mode: Exclude<LoadMode, 'idle'>;
   readonly clients: number;
   readonly seconds: number;
+  /** For pages several statements, a line each; `@name` selects a schema. */
   readonly sql: string;
   /** For uploads. */
   readonly bytes?: number;

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { CHROMIUM, WORDPRESS } from './applications.ts';
 import { unpackPackages } from './apt.ts';
 import { cacheDirectory, underLock } from './cache.ts';
 import { readInterpreter, writeInterpreter } from './elf.ts';
@@ -68,6 +69,8 @@ export const PART_DEFINITIONS = {
       MARIADB_PLUGIN_DIR: join(libraryDirectory(root), 'libmariadb3', 'plugin'),
     }),
   },
+  wordpress: WORDPRESS,
+  chromium: CHROMIUM,
   // A name server, for names that change.
   knot: { packages: ['knot'], release: 'sid' },
   /** Speaks X Protocol: Python with MySQL's own connector (module `mysqlx`). */
