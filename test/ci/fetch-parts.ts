@@ -14,6 +14,9 @@ const PARTS = [
   'php',
   'python',
   'perl',
+  'x-client',
+  'wordpress',
+  'chromium',
 ] as const satisfies readonly PartName[];
 
 for (const name of PARTS) {
