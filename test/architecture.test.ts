@@ -28,7 +28,8 @@ const neverImports =
   (...folders: readonly string[]) =>
   ({ to }: Import): boolean =>
     !within(...folders)(to);
-const isOwn = (path: string): boolean => within('src', 'protocol', 'routing', 'test', 'bench', 'examples')(path);
+const isOwn = (path: string): boolean =>
+  within('src', 'protocol', 'routing', 'test', 'bench', 'examples')(path);
 
 const RULES: readonly Rule[] = [
   {
@@ -67,7 +68,8 @@ const RULES: readonly Rule[] = [
   },
   {
     says: 'only the sandbox itself, the demo, examples, tests and benches know src/sandbox',
-    files: (path) => !within('src/sandbox', 'examples', 'test', 'bench')(path) && !path.startsWith('src/cli/demo'),
+    files: (path) =>
+      !within('src/sandbox', 'examples', 'test', 'bench')(path) && !path.startsWith('src/cli/demo'),
     allows: neverImports('src/sandbox'),
   },
   {
