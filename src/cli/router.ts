@@ -13,6 +13,7 @@ import type { EventLog } from '../shared/events.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { ProgramLog } from './logger.ts';
 import { HAND_OVER_SIGNAL, type Orders } from './orders.ts';
+import { createPasswordWatch, type PasswordWatch } from './password-watch.ts';
 import { identityOf } from './process-identity.ts';
 import { type Predecessor, replace, untilAbleToRoute } from './takeover.ts';
 import { programVersion } from './version.ts';
@@ -20,6 +21,8 @@ import { programVersion } from './version.ts';
 export type RouterStart = {
   readonly config: Config;
   readonly sources: ConfigSources;
+  /** Of the monitoring account; null when its password came from no file. */
+  readonly passwordFile: string | null;
   readonly logger: ProgramLog;
   readonly events: EventLog;
   readonly orders: Orders;
@@ -32,6 +35,7 @@ export class Router {
   readonly #logger: ProgramLog;
   readonly #events: EventLog;
   readonly #orders: Orders;
+  readonly #passwordWatch: PasswordWatch;
   readonly #startedAtMs = Date.now();
   readonly #reloads = { accepted: 0, rejected: 0, lastAcceptedAtMs: Date.now() };
   #config: Config;
@@ -41,12 +45,14 @@ export class Router {
   #drain: DrainFacts | null = null;
   #isReloading = false;
 
-  private constructor({ config, sources, logger, events, orders }: RouterStart) {
+  private constructor({ config, sources, passwordFile, logger, events, orders }: RouterStart) {
     this.#config = config;
     this.#sources = sources;
     this.#logger = logger;
     this.#events = events;
     this.#orders = orders;
+    this.#passwordWatch = createPasswordWatch(events, (password) => this.#adoptPassword(password));
+    this.#passwordWatch.follow(passwordFile, config.cluster.password);
   }
 
   /**
@@ -68,6 +74,7 @@ export class Router {
       if (start.predecessor === null) await router.#startAlone();
       else await router.#startBeside(start.predecessor);
     } catch (error) {
+      router.#passwordWatch.close();
       router.#controlPlane?.close();
       await router.#dataPlane?.close();
       throw error;
@@ -128,6 +135,7 @@ export class Router {
       this.#events.record('warn', 'stopped_at_once', `${again} again: stopping at once`, { signal: again });
     });
     await Promise.race([this.#dataPlane?.drain(acceptingMs, timeoutMs), hurry]);
+    this.#passwordWatch.close();
     this.#controlPlane?.close();
     await this.#dataPlane?.close();
     await this.#admin?.close();
@@ -153,6 +161,7 @@ export class Router {
       if (!reloaded.ok) throw new Error(describeProblems(reloaded.problems));
       await this.#dataPlane?.reload(reloaded.config);
       this.#config = reloaded.config;
+      this.#passwordWatch.follow(reloaded.passwordFile, reloaded.config.cluster.password);
       this.#controlPlane?.reload(reloaded.config);
       this.#logger.log.level = reloaded.config.log.level;
       this.#reloads.accepted++;
@@ -168,6 +177,12 @@ export class Router {
     } finally {
       this.#isReloading = false;
     }
+  }
+
+  /** Members are asked with it from now on; sessions of clients have nothing to do with it. */
+  #adoptPassword(password: string): void {
+    this.#config = { ...this.#config, cluster: { ...this.#config.cluster, password } };
+    this.#controlPlane?.reload(this.#config);
   }
 
   #announce(dataPlane: DataPlane, { host, port }: Listen): void {

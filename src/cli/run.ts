@@ -34,7 +34,8 @@ export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> 
   try {
     let predecessor: Predecessor | null = null;
     if (takeover !== null) predecessor = await findPredecessor(takeover, config);
-    router = await Router.start({ config, sources, logger, events, orders, predecessor });
+    const { passwordFile } = loaded;
+    router = await Router.start({ config, sources, passwordFile, logger, events, orders, predecessor });
     return await router.untilStopped();
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -26,6 +26,8 @@ export type LoadedConfig =
       readonly config: Config;
       /** Where a value was written, for messages and for `fairlead check`. */
       readonly originOf: Layers['originOf'];
+      /** Where the password of the monitoring account was read; null when it came from no file. */
+      readonly passwordFile: string | null;
     }
   | Refused;
 
@@ -43,12 +45,13 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   }
   const named = file === null || read === null ? null : { name: file, text: read.text };
   const layers = layer({ file: named, environment, flags });
+  const passwordFile = passwordFileIn(layers, file);
   const parsed = parseConfig(layers, {
-    passwordFile: await readPasswordFile(layers, file),
+    passwordFile: passwordFile === null ? null : await readPassword(passwordFile),
     availableParallelism: availableParallelism(),
     pathOf: (at, written) => pathOf(layers, file, at, written),
   });
-  return parsed.ok ? { ...parsed, originOf: layers.originOf } : parsed;
+  return parsed.ok ? { ...parsed, originOf: layers.originOf, passwordFile } : parsed;
 }
 
 export type ReloadedConfig =
@@ -57,6 +60,7 @@ export type ReloadedConfig =
       readonly config: Config;
       /** Parts of the configuration that differ, such as "hold" or "routes"; empty when nothing does. */
       readonly changed: readonly string[];
+      readonly passwordFile: string | null;
     }
   | Refused;
 
@@ -64,15 +68,21 @@ export type ReloadedConfig =
 export async function reloadConfig(sources: ConfigSources, current: Config): Promise<ReloadedConfig> {
   const loaded = await loadConfig(sources);
   if (!loaded.ok) return loaded;
-  return { ok: true, config: loaded.config, changed: changedParts(current, loaded.config) };
+  const { config, passwordFile } = loaded;
+  return { ok: true, config, changed: changedParts(current, config), passwordFile };
 }
 
-/** Reads the file `cluster.passwordFile` names. In the configuration file a relative path starts at its own folder. */
-async function readPasswordFile(layers: Layers, configFile: string | null): Promise<FileRead | null> {
+/** The file `cluster.passwordFile` names. In the configuration file a relative path starts at its own folder. */
+function passwordFileIn(layers: Layers, configFile: string | null): string | null {
   const cluster = layers.tree['cluster'];
   const path = isTree(cluster) ? cluster['passwordFile'] : undefined;
   if (typeof path !== 'string' || path === '') return null;
-  const read = await readText(pathOf(layers, configFile, ['cluster', 'passwordFile'], path));
+  return pathOf(layers, configFile, ['cluster', 'passwordFile'], path);
+}
+
+/** The password in a file, without the line break at its end. */
+export async function readPassword(path: string): Promise<FileRead> {
+  const read = await readText(path);
   if (!read.ok) return read;
   const text = read.text.replace(/\r?\n$/, '');
   return text === '' ? { ok: false, reason: 'the file is empty' } : { ok: true, text };

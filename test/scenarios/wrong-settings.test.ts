@@ -1,6 +1,6 @@
 /** Settings that are wrong, or not right yet, beside a server that is real. */
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { rename, symlink, writeFile } from 'node:fs/promises';
 import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -33,8 +33,12 @@ t.test('beside a server that is real', { skip: noMysql }, async (t) => {
 
 async function wrongPassword(t: Test, sandbox: Sandbox, server: Server): Promise<void> {
   const secret = 'not-the-right-one';
+  // As in a pod: the file is a link, and a renewed Secret swaps it.
   const file = join(sandbox.directory, 'password');
-  await writeFile(file, `${secret}\n`);
+  const [before, after] = [`${file}-1`, `${file}-2`];
+  await writeFile(before, `${secret}\n`);
+  await writeFile(after, ACCOUNTS.router.password);
+  await symlink(before, file);
   const router = await RouterProcess.start(t, sandbox, {
     seeds: [server.address],
     password: { file },
@@ -68,10 +72,11 @@ async function wrongPassword(t: Test, sandbox: Sandbox, server: Server): Promise
   }
   t.notMatch(router.output, secret, 'and so does the log');
 
-  await writeFile(file, ACCOUNTS.router.password);
-  await router.reload();
+  await symlink(after, `${file}-new`);
+  await rename(`${file}-new`, file);
   await router.untilTopology('a primary', ({ primary }) => primary === server.address);
-  t.equal(await memberBehind(router.ports.rw), server.port, 'a reload with the right one mends it');
+  t.equal(await memberBehind(router.ports.rw), server.port, 'the right one is found without a signal');
+  t.match(router.events('password_reloaded'), [{ level: 'info' }]);
   t.notMatch(router.output, ACCOUNTS.router.password);
 }
 

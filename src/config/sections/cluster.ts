@@ -40,7 +40,7 @@ export const cluster = z.strictObject({
     why: 'It is never printed. A flag can be seen in the process list and an environment variable by whoever may inspect the container: prefer `cluster.passwordFile`.',
   }),
   passwordFile: secretFile({
-    doc: 'File that holds the password of `cluster.user`, read again on each reload; one line break at its end is left out.',
+    doc: 'File that holds the password of `cluster.user`, read again on each reload and whenever it changes; one line break at its end is left out.',
     why: 'The way to hand over a Kubernetes or Docker secret. Not together with `cluster.password`. A relative path in the file starts at the folder of the file, elsewhere at the working directory.',
   }),
 });
