@@ -43,7 +43,7 @@ export class Connection {
   #socket: Socket;
   #isFast: boolean;
   /** The thread's read buffer: bytes in it are lent, and a socket that keeps what it is given needs a copy. */
-  readonly #lentBuffer: Buffer | null;
+  readonly #lentBytes: ArrayBufferLike | null;
   #sink: ConnectionSink;
   #error: NodeJS.ErrnoException | null = null;
   readonly #flushed = () => {
@@ -57,7 +57,7 @@ export class Connection {
     this.side = side;
     this.#socket = socket;
     this.#isFast = transport.kind === 'fast';
-    this.#lentBuffer = transport.kind === 'fast' ? transport.readBuffer : null;
+    this.#lentBytes = transport.kind === 'fast' ? transport.readBuffer.buffer : null;
     this.#sink = sink;
     this.#listen(socket);
   }
@@ -164,7 +164,7 @@ export class Connection {
     const socket = this.#socket;
     if (!this.#isFast) {
       const bytes = buffer.subarray(start, end);
-      return socket.write(buffer === this.#lentBuffer ? Buffer.from(bytes) : bytes)
+      return socket.write(buffer.buffer === this.#lentBytes ? Buffer.from(bytes) : bytes)
         ? 0
         : socket.writableLength;
     }

@@ -1,10 +1,12 @@
 /** A client that speaks in bytes, so that it can say what no library would. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { CLIENT_SSL } from '../../protocol/capability-flags.ts';
 import { decodeErrPacket, ERR_HEADER, type ErrPacket } from '../../protocol/err-packet.ts';
 import { encodeHandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
+import { encodeSslRequest } from '../../protocol/ssl-request.ts';
 import { SERVER_CAPABILITIES } from './scripted-server.ts';
 import { Wire } from './wire.ts';
 
@@ -20,6 +22,16 @@ export class RawClient extends Wire {
   static async logIn(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
     const client = await RawClient.connect(port, localAddress);
     await client.authenticate();
+    return client;
+  }
+
+  /** Reads the initial handshake, asks for TLS, and goes on inside it: the next packet is the HandshakeResponse41, number 2. */
+  async secure(options: ConnectionOptions = {}): Promise<RawClient> {
+    await this.readPacket();
+    this.write(SSL_REQUEST);
+    const socket = connectTls({ socket: this.release(), rejectUnauthorized: false, ...options });
+    const client = new RawClient(socket, this.raw);
+    await Promise.race([once(socket, 'secureConnect'), once(socket, 'close')]);
     return client;
   }
 
@@ -70,5 +82,16 @@ export function loginPayload(
     zstdLevel: undefined,
   });
 }
+
+/** The client's first packet where it asks for TLS. */
+export const SSL_REQUEST = encodePacket(
+  encodeSslRequest({
+    capabilityFlags: SERVER_CAPABILITIES,
+    mariadbCapabilityFlags: 0,
+    maxPacketBytes: 0x100_0000,
+    characterSet: 255,
+  }),
+  1,
+);
 
 export const LOGIN = encodePacket(loginPayload(), 1);

@@ -1,5 +1,7 @@
 /** A server that says what the test tells it to say, to each connection the same or another thing. */
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
+import { type SecureContext, TLSSocket } from 'node:tls';
 import {
   CLIENT_CONNECT_ATTRS,
   CLIENT_DEPRECATE_EOF,
@@ -13,6 +15,7 @@ import { encodeErrPacket } from '../../protocol/err-packet.ts';
 import { decodeHandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import { encodeInitialHandshake } from '../../protocol/initial-handshake.ts';
 import { encodeOkPacket, OK_HEADER } from '../../protocol/ok-packet.ts';
+import { SSL_REQUEST_BYTES } from '../../protocol/ssl-request.ts';
 import { SERVER_STATUS_AUTOCOMMIT, SERVER_STATUS_IN_TRANS } from '../../protocol/status-flags.ts';
 import { until } from './until.ts';
 import { Wire, type WirePacket } from './wire.ts';
@@ -50,6 +53,35 @@ export class ServerPeer extends Wire {
     }
     this.ok(2);
     return true;
+  }
+
+  /**
+   * Greets, and goes on inside TLS once the client asks for it. null when it does not.
+   *
+   * @returns the connection as it goes on, and whether the TLS session was resumed
+   */
+  async secure(secureContext: SecureContext): Promise<ServerPeer | null> {
+    this.greet();
+    const request = await this.readPacket();
+    if (request?.payload.length !== SSL_REQUEST_BYTES) return null;
+    const socket = new TLSSocket(this.release(), { isServer: true, secureContext });
+    const peer = new ServerPeer(socket, this.raw);
+    await Promise.race([once(socket, 'secure'), once(socket, 'close')]);
+    return peer;
+  }
+
+  /** Reads the HandshakeResponse41 inside TLS, and lets everybody in but nobody's farewell. */
+  async logInSecurely(): Promise<WirePacket | null> {
+    const packet = await this.readPacket();
+    if (packet === null) return null;
+    this.username = decodeHandshakeResponse41(packet.payload).username;
+    if (this.username !== FAREWELL_USER) {
+      this.ok(packet.sequenceId + 1);
+      return packet;
+    }
+    this.err(packet.sequenceId + 1, 1045, '28000', 'Access denied');
+    this.finish();
+    return null;
   }
 
   ok(sequenceId: number, statusFlags: number = SERVER_STATUS_AUTOCOMMIT): void {

@@ -11,12 +11,15 @@ export type WireEnd = 'fin' | 'reset' | 'closed' | null;
 
 export class Wire {
   readonly socket: Socket;
+  /** The TCP socket; `socket` itself but inside TLS. */
+  readonly raw: Socket;
   #end: WireEnd = null;
   /** Read from the socket and not asked for yet. */
   #buffered: Buffer = Buffer.alloc(0);
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, raw: Socket = socket) {
     this.socket = socket;
+    this.raw = raw;
     socket.on('end', () => {
       this.#end ??= 'fin';
     });
@@ -51,7 +54,7 @@ export class Wire {
 
   /** RST. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    this.raw.resetAndDestroy();
   }
 
   close(): void {
@@ -98,6 +101,13 @@ export class Wire {
       if (this.socket.readableEnded || this.socket.destroyed) return null;
       await this.#any('readable', 'end', 'error', 'close');
     }
+  }
+
+  /** What has been read ahead goes back into the socket: somebody else reads it from here on. */
+  release(): Socket {
+    if (this.#buffered.length > 0) this.socket.unshift(this.#buffered);
+    this.#buffered = Buffer.alloc(0);
+    return this.socket;
   }
 
   /** Everything up to the end. */
