@@ -14,7 +14,7 @@ export type MetadataState =
   | 'upgrading'
   /** A schema of another major version than 2. */
   | 'unsupported'
-  /** The schema is there and does not know the server it lies on. */
+  /** The schema is there and does not know the server it lies on, or the group this server is in. */
   | 'not-listed'
   /** It could not be read for another reason. */
   | 'error';

@@ -43,6 +43,7 @@ export function chooseMetadata(input: DecisionInput): Picture {
   const copies = observations.flatMap((observation): readonly Copy[] => {
     const { metadata } = observation;
     if (metadata?.facts == null || (id !== null && setId(metadata.facts) !== id)) return [];
+    if (!isAboutItsGroup(observation, metadata.facts)) return [];
     return [{ observation, metadata, facts: metadata.facts, rank: 0 }];
   });
   if (copies.length === 0) return noneOf(readings);
@@ -114,6 +115,20 @@ function followedId(input: DecisionInput): string | null {
   return leader;
 }
 
+/**
+ * False for what an earlier cluster left behind: metadata of a group that its server is not in. Whoever made the group
+ * anew without AdminAPI did not mean the old members.
+ */
+function isAboutItsGroup({ answer }: Observation, facts: MetadataFacts): boolean {
+  const groupName = answer?.group?.groupName;
+  if (facts.kind === 'replicaset' || groupName === undefined) return true;
+  const own = facts.clusters.find(({ id }) => id === facts.clusterId);
+  const isReadReplica = facts.instances.some(
+    ({ id, kind }) => id === answer?.serverUuid && kind === 'read-replica',
+  );
+  return isReadReplica || own?.groupName === groupName;
+}
+
 function viewNumber(facts: MetadataFacts): number {
   return facts.clusterSet?.viewId ?? facts.viewId ?? 0;
 }
@@ -158,7 +173,8 @@ function noneOf(readings: readonly MetadataReading[]): Picture {
     const reading = readings.find((candidate) => candidate.state === state);
     if (reading !== undefined) return { kind: 'none', state, detail: reading.detail };
   }
-  return { kind: 'none', state: 'none', detail: 'the metadata of the members is about another cluster' };
+  const detail = 'the metadata is about another group than the one its server is in';
+  return { kind: 'none', state: 'not-listed', detail };
 }
 
 const NOT_READ: Picture = { kind: 'none', state: 'none', detail: '' };

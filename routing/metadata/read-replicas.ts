@@ -1,6 +1,6 @@
 /**
- * Read replicas of a cluster: servers that follow it by asynchronous replication and take no part in its group. Whether
- * their replication runs, their account cannot see; that they are there and answer, it can.
+ * Read replicas of a cluster: servers that follow it by asynchronous replication and take no part in its group. That they
+ * are there and answer can be seen; whether their replication runs, only by an account with REPLICATION CLIENT.
  */
 import { type DecisionInput, isGone, standingAnswer } from '../observations.ts';
 import type { Member, MemberState } from '../topology.ts';
@@ -16,6 +16,8 @@ export function judgeReadReplica(input: DecisionInput, instance: MetadataInstanc
   const dial = observation?.dial ?? null;
   const isReachable = observation !== undefined && dial !== null && !isGone(observation) && !isForeign;
   const failure = observation?.failure?.kind;
+  const channels = own?.channels ?? [];
+  const hasStopped = channels.length > 0 && channels.every(({ isApplying }) => !isApplying);
   const state: MemberState = own !== null ? 'ONLINE' : before === undefined ? 'UNKNOWN' : 'UNREACHABLE';
   return {
     id: instance.id,
@@ -25,7 +27,7 @@ export function judgeReadReplica(input: DecisionInput, instance: MetadataInstanc
     state,
     acceptsWrites: false,
     // As for servers without a group: silence proves nothing as long as somebody listens there.
-    acceptsReads: isReachable && (own !== null || before?.acceptsReads === true),
+    acceptsReads: isReachable && !hasStopped && (own !== null || before?.acceptsReads === true),
     primarySessions: 'drain',
     secondarySessions: isForeign ? 'cut' : 'keep',
     version: own?.version ?? before?.version ?? '',
@@ -33,7 +35,9 @@ export function judgeReadReplica(input: DecisionInput, instance: MetadataInstanc
       ? 'another server answers for it'
       : own === null && failure !== undefined
         ? `not answering: ${failure}`
-        : '',
+        : hasStopped
+          ? 'its replication has stopped'
+          : '',
     slot: -1,
   };
 }

@@ -140,6 +140,11 @@ t.test('an InnoDB Cluster', async (t) => {
         expect: 'rw=a ro=abc drain=bc',
       },
       {
+        name: 'metadata of a group that its server is not in does not count',
+        seen: ['a', 'b', 'c'].map((name) => holding(says(name, VIEW, { groupName: 'made anew' }), ABC)),
+        expect: 'rw=a ro=abc drain=bc',
+      },
+      {
         name: 'a group without quorum offers nothing',
         seen: [
           holding(says('a', 'aOP bUS cUS'), ABC),
@@ -267,6 +272,11 @@ t.test('what is shown of a cluster', async (t) => {
     'abc',
   );
   t.equal(without.topology.cluster, undefined, 'nothing is said of metadata where nobody expects any');
+  const leftOver = decideOn(
+    ['a', 'b', 'c'].map((name) => holding(says(name, VIEW, { groupName: 'made anew' }), ABC)),
+    'abc',
+  );
+  t.match(leftOver.topology.cluster, { state: 'not-listed', detail: /another group/ });
   const noGrant = decideOn(
     members(ABC).map((seen) => holding(seen, null, 'missing-grant')),
     'abc',
