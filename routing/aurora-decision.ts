@@ -108,7 +108,11 @@ function withoutDoubles(input: DecisionInput, endpoints: readonly ViewRow[]): De
     const id = observations.find(({ address }) => address === seed)?.answer?.serverUuid ?? '';
     return own.has(seed) || !answering.has(id);
   });
-  return { ...input, settings: { ...settings, seeds } };
+  return {
+    ...input,
+    settings: { ...settings, seeds },
+    endpoints: new Map(endpoints.map(({ id, host, port }) => [id, addressOf(host, port)])),
+  };
 }
 
 function claimsToWrite(input: DecisionInput, entry: Entry): boolean {

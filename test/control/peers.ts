@@ -9,6 +9,7 @@ import {
   type ControlPlane,
   createControlPlane,
 } from '../../src/control/control-plane.ts';
+import type { NameResolver } from '../../src/control/resolver.ts';
 import { waitFor } from '../../src/sandbox/index.ts';
 import { createEventLog, type RouterEvent } from '../../src/shared/events.ts';
 
@@ -66,6 +67,7 @@ export type PlaneFacts = {
   readonly topology?: ControlConfig['cluster']['topology'];
   readonly probe?: Partial<ControlConfig['probe']>;
   readonly metadata?: Partial<ControlConfig['metadata']>;
+  readonly resolver?: NameResolver;
 };
 
 export function controlConfig(facts: PlaneFacts): ControlConfig {
@@ -109,6 +111,7 @@ export function startPlane(facts: PlaneFacts): PlaneUnderTest {
   let publishedAtMs = 0;
   const plane = createControlPlane({
     config: controlConfig(facts),
+    ...(facts.resolver === undefined ? {} : { resolver: facts.resolver }),
     events: log,
     publish(topology) {
       published.push(topology);

@@ -15,6 +15,7 @@ import { ask, connectTo, memberBehind } from '../support/clients.ts';
 import { RouterProcess } from '../support/router-process.ts';
 
 const noMysql = await missingParts('mysql');
+const noMariadb = await missingParts('mariadb');
 
 t.test('three MySQL servers under asynchronous replication', { skip: noMysql }, async (t) => {
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
@@ -25,6 +26,42 @@ t.test('three MySQL servers under asynchronous replication', { skip: noMysql }, 
     flags: ['--probe-timeout=500ms'],
   });
   await tellStory(t, router, replication);
+});
+
+t.test('two MariaDB servers under asynchronous replication', { skip: noMariadb }, async (t) => {
+  const sandbox = await createSandbox({ log: (message) => t.comment(message) });
+  t.teardown(() => sandbox.close());
+  const replication = await sandbox.startReplication({ size: 2, kind: 'mariadb' });
+  const [a, b] = replication.members;
+  if (a === undefined || b === undefined) throw new Error('there are two');
+  const router = await RouterProcess.start(t, sandbox, {
+    seeds: replication.members.map(({ address }) => address),
+    flags: ['--probe-timeout=500ms'],
+  });
+  const { primary, members } = await router.untilServing(1);
+  t.equal(primary, a.address);
+  t.equal(new Set(members.map(({ id }) => id)).size, 2, 'each is somebody, without a server_uuid');
+
+  await b.query('SET GLOBAL read_only = OFF');
+  await router.untilTopology('advice', ({ alarms }) =>
+    alarms.some((alarm) => alarm.includes(`${b.address} is writable and a replica`)),
+  );
+  t.equal(
+    (await router.topology()).primary,
+    a.address,
+    'a replica that is writable by mistake is no primary',
+  );
+  await replication.demote(b);
+
+  await replication.demote(a);
+  await router.untilTopology('no primary', (topology) => topology.primary === null);
+  await replication.promote(b, { keepsChannel: true });
+  await followed(t, router, b);
+  t.equal(await memberBehind(router.ports.rw), b.port);
+  await b.kill();
+  await replication.promote(a);
+  await followed(t, router, a);
+  t.equal(await memberBehind(router.ports.rw), a.port);
 });
 
 async function tellStory(t: Test, router: RouterProcess, replication: Replication): Promise<void> {
