@@ -3,7 +3,7 @@
  * where the site is. With `--campaign` ten visitors read it while the primary is switched over, killed and comes back, and
  * members go from three to five and back; what they saw is printed and kept in examples/wordpress/results/.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createSandbox, type Sandbox } from '../../src/sandbox/index.ts';
 import { type ActName, describeActs, play } from './campaign.ts';
@@ -13,6 +13,12 @@ import { type Stage, setStage } from './stage.ts';
 import { Visitors } from './visitors.ts';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+const ACTS: readonly ActName[] = [
+  ...(['calm', 'switchover', 'kill', 'rejoin'] as const),
+  ...(['grow', 'switchover', 'shrink', 'calm'] as const),
+];
+const RESULTS = join(import.meta.dirname, 'results');
 
 const sandbox = await createSandbox({ log: say });
 const stopped = new Promise((resolve) => {
@@ -58,6 +64,9 @@ async function runCampaign(box: Sandbox, { site, group }: Stage): Promise<void> 
     const visitors = new Visitors({ visitors: 10, everyMs: 100, pages });
     const acts = await play(group, visitors, ACTS, say);
     await readPost(browser, post, join(RESULTS, 'afterwards.png'));
+    // The router's own account of it, for who wonders about an error page.
+    await copyFile(join(box.directory, 'fairlead.log'), join(RESULTS, 'fairlead.log'));
+    await writeFile(join(RESULTS, 'php.log'), await site.phpLog());
     await writeFile(join(RESULTS, 'acts.json'), `${JSON.stringify(acts, null, 2)}\n`);
     say(`\n${describeActs(acts)}\n`);
     for (const { name, errorPages } of acts) for (const { error } of errorPages) say(`${name}: ${error}`);
@@ -66,15 +75,3 @@ async function runCampaign(box: Sandbox, { site, group }: Stage): Promise<void> 
     await browser.close();
   }
 }
-
-const ACTS: readonly ActName[] = [
-  'calm',
-  'switchover',
-  'kill',
-  'rejoin',
-  'grow',
-  'switchover',
-  'shrink',
-  'calm',
-];
-const RESULTS = join(import.meta.dirname, 'results');

@@ -112,13 +112,16 @@ function settingsText(url: string, directory: string, { database, databasePort }
     WP_CONTENT_DIR: join(directory, 'content'),
     // Nothing here may look for updates in the network, or do anything but what visitors ask for.
     WP_HTTP_BLOCK_EXTERNAL: true,
+    // What goes wrong with the database is written to PHP's log.
+    WP_DEBUG: true,
+    WP_DEBUG_DISPLAY: false,
     AUTOMATIC_UPDATER_DISABLED: true,
     DISABLE_WP_CRON: true,
     ...Object.fromEntries(SALTS.map((name) => [name, `${name} of a site that is thrown away`])),
   };
   const lines = Object.entries(constants).map(
     ([name, value]) =>
-      `define('${name}', ${value === true ? 'true' : `'${String(value).replace(/['\\]/g, '\\$&')}'`});`,
+      `define('${name}', ${typeof value === 'boolean' ? String(value) : `'${String(value).replace(/['\\]/g, '\\$&')}'`});`,
   );
   return `<?php\n${lines.join('\n')}\n`;
 }
@@ -154,6 +157,15 @@ require $_SERVER['DOCUMENT_ROOT'] . '/index.php';
 
 /** Compiled code is kept, as under any web server; what PHP has to complain of goes to its log, not to visitors. */
 const PHP_FLAGS = [
-  ...['-d', 'opcache.enable_cli=1', '-d', 'display_errors=stderr', '-d', 'max_execution_time=120'],
+  ...[
+    '-d',
+    'opcache.enable_cli=1',
+    '-d',
+    'log_errors=1',
+    '-d',
+    'display_errors=0',
+    '-d',
+    'max_execution_time=120',
+  ],
   ...['-d', 'upload_max_filesize=8M', '-d', 'mysqli.default_socket='],
 ];

@@ -2,14 +2,14 @@
  * A session that has to end, waiting for the moment at which that hurts nobody.
  *
  * Where the tracker knows boundaries, that is the next one outside a transaction that is reached by an answer, or the
- * present one if the client leaves it unused for a moment: who has just logged in is about to ask something. In an
- * opaque session boundaries are not known and not guessed: it ends once nothing has moved for a while and the server
+ * present one if the client leaves it unused for a moment: who has just logged in is about to ask something, and is left
+ * to set its session up, unless it is quiet. In an opaque session boundaries are not known and not guessed: it ends once nothing has moved for a while and the server
  * spoke last, which is when a request is least likely to be under way; nothing is routed by that. The grace bounds
  * both.
  */
 import type { EndReason } from '../shared/counters.ts';
 
-/** `unknown`: opaque, and the server spoke last. */
+/** `unknown`: opaque, and the server spoke last; or the client may still be setting its session up. */
 export type BoundaryKnowledge = 'boundary' | 'busy' | 'unknown';
 
 export type WaitingSession = {

@@ -27,6 +27,8 @@ export class CommandMeter implements TrackerSink {
   #facts: Readonly<SessionFacts> | null = null;
   /** Commands whose answers have not ended. */
   #awaited = 0;
+  /** Answers that have ended since the login. */
+  #answers = 0;
   /** When the oldest of them became the server's to answer. */
   #sinceMs = 0;
   #hasQuit = false;
@@ -52,6 +54,11 @@ export class CommandMeter implements TrackerSink {
     this.#noteTransaction(facts);
   }
 
+  /** Commands that have been answered since the login. */
+  get answers(): number {
+    return this.#answers;
+  }
+
   /** The client has said goodbye: what follows is an orderly end. */
   get hasQuit(): boolean {
     return this.#hasQuit;
@@ -75,6 +82,7 @@ export class CommandMeter implements TrackerSink {
   }
 
   responseEnded(): void {
+    this.#answers++;
     const { cells } = this.#context;
     const nowMs = performance.now();
     observeSeconds(cells, this.#routeOffset + ROUTE.commandSeconds, (nowMs - this.#sinceMs) / 1000);

@@ -41,6 +41,14 @@ export class CommandWatch {
     return this.#tracker.facts.isInTransaction;
   }
 
+  /**
+   * The client may still be setting its session up, which few can do again: WordPress shows an error page when it is cut
+   * short in these five round trips, and connects anew by itself ever after.
+   */
+  get isSettingUp(): boolean {
+    return this.#meter.answers < SET_UP_ANSWERS;
+  }
+
   /** The client has said goodbye: what follows is an orderly end. */
   get hasQuit(): boolean {
     return this.#meter.hasQuit;
@@ -51,3 +59,6 @@ export class CommandWatch {
     this.#meter.close();
   }
 }
+
+/** Character set (twice), sql_mode (read and set), schema. */
+const SET_UP_ANSWERS = 5;

@@ -3,6 +3,7 @@
  * hears their signals.
  */
 import { Socket } from 'node:net';
+import { totalmem } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Topology } from '../../routing/topology.ts';
@@ -22,6 +23,7 @@ import { sessionsWithinDescriptors } from './descriptors.ts';
 import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
 import { createRestartDelay, type RestartDelay } from './restart-delay.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
+import { threadHeapMiB } from './thread-memory.ts';
 import { TlsMaterialStore } from './tls/material-store.ts';
 
 export type DataPlaneOptions = {
@@ -200,7 +202,9 @@ export class DataPlane {
 
   #startThread(index: number): void {
     const startedAtMs = performance.now();
+    const heapMiB = threadHeapMiB(process.constrainedMemory(), totalmem(), this.threads);
     const worker = new Worker(THREAD_FILE, {
+      ...(heapMiB === null ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMiB } }),
       workerData: {
         threadIndex: index,
         config: this.#config,

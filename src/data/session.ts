@@ -305,7 +305,8 @@ export class Session implements ConnectionSink {
       return hasAll && this.#account.lastSide === 'server' ? 'unknown' : 'busy';
     }
     if (this.#phase !== 'command' || this.#commands === null) return 'busy';
-    return this.#commands.isIdle && !this.#commands.isInTransaction ? 'boundary' : 'busy';
+    if (!this.#commands.isIdle || this.#commands.isInTransaction) return 'busy';
+    return this.#commands.isSettingUp ? 'unknown' : 'boundary';
   }
 
   #serverClosed(error: NodeJS.ErrnoException | null): void {

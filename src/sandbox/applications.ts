@@ -37,6 +37,13 @@ async function finishWordpress(staging: string, root: string): Promise<void> {
   await writeFile(join(staging, 'usr', 'share', 'wordpress', 'wp-config.php'), code);
 }
 
+/** What stands for the image of Node: a Debian that has hardly more than a shell. */
+export const IMAGE_BASE = {
+  packages: ['base-files', 'dash', 'coreutils', 'util-linux', 'libstdc++6', 'libatomic1'],
+  release: 'sid',
+  isRoot: true,
+} as const satisfies PartDefinition;
+
 async function finishChromium(staging: string, root: string): Promise<void> {
   // A script of the same name that looks for the program in /usr/lib.
   await rm(join(staging, 'usr', 'bin', 'chromium-headless-shell'));

@@ -10,6 +10,8 @@ export type PartDefinition = {
   readonly programDirectories?: readonly string[];
   /** Folders with libraries beside the multi-architecture one, relative to the part's folder. */
   readonly libraryDirectories?: readonly string[];
+  /** For a whole root file system, whose programs run in a chroot: they keep the loader they were built for. */
+  readonly isRoot?: boolean;
   /**
    * Lets the part's scripts be run by the part's own shell. The machine's shell would be started with this part's
    * libraries, and most likely crash.

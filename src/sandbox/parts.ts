@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { CHROMIUM, WORDPRESS } from './applications.ts';
+import { CHROMIUM, IMAGE_BASE, WORDPRESS } from './applications.ts';
 import { unpackPackages } from './apt.ts';
 import { cacheDirectory, underLock } from './cache.ts';
 import { readInterpreter, writeInterpreter } from './elf.ts';
@@ -71,6 +71,7 @@ export const PART_DEFINITIONS = {
   },
   wordpress: WORDPRESS,
   chromium: CHROMIUM,
+  'image-base': IMAGE_BASE,
   // A name server, for names that change.
   knot: { packages: ['knot'], release: 'sid' },
   /** Speaks X Protocol: Python with MySQL's own connector (module `mysqlx`). */
@@ -179,7 +180,7 @@ async function unpackPart(
       targetDirectory: staging,
       log,
     });
-    await useOwnLoader(staging, root, definition);
+    if (definition.isRoot !== true) await useOwnLoader(staging, root, definition);
     await definition.finish?.(staging, root);
     await writeFile(join(staging, WANTED_FILE), wanted);
     await writeFile(

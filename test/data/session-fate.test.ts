@@ -38,6 +38,19 @@ t.test('a session in a transaction ends when its COMMIT is answered', async (t) 
   await lab.settled();
 });
 
+t.test('a session that is being set up is not cut short between two statements', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  lab.publish(demoted(server));
+  for (const statement of ['SET NAMES', 'SET NAMES', 'SELECT @@sql_mode', 'SET sql_mode'])
+    t.ok(await client.command(COM_QUERY, statement), statement);
+  t.equal(lab.route('sessionsOpen'), 1);
+  t.ok(await client.command(COM_INIT_DB, 'wordpress'), 'the schema is selected');
+  t.equal(await client.readPacket(), null, 'and now the client can do it all again elsewhere');
+  t.equal(lab.ended('member_demoted'), 1);
+  client.close();
+  await lab.settled();
+});
+
 t.test('a session that waits for an answer ends when it has it', async (t) => {
   const { lab, server, client } = await openLab(t);
   client.send(0, Buffer.from('\x03SLEEP'));
@@ -267,5 +280,6 @@ function demoted(server: ScriptedServer): Member {
 
 const AT_ONCE = { random: () => 0, maxChunkBytes: 1, stallsAt: [], maxStallMs: 0 };
 const COM_QUIT = 1;
+const COM_INIT_DB = 0x02;
 const COM_QUERY = 3;
 const COM_PING = 14;

@@ -1,0 +1,32 @@
+/** What a data thread may take of a container's memory. */
+import t from 'tap';
+import { threadHeapMiB } from '../../src/data/thread-memory.ts';
+
+const MIB = 1024 * 1024;
+const MACHINE = 16_384 * MIB;
+
+t.test('all heaps together stay within the limit, with room for everything else', async (t) => {
+  for (const [limitMiB, threads] of [
+    [256, 1],
+    [256, 2],
+    [512, 4],
+    [1024, 2],
+    [4096, 8],
+  ] as const) {
+    const heapMiB = threadHeapMiB(limitMiB * MIB, MACHINE, threads) ?? 0;
+    t.ok(
+      heapMiB >= 32 && threads * heapMiB + 100 <= limitMiB,
+      `${limitMiB} MiB, ${threads} threads: ${heapMiB} each`,
+    );
+  }
+});
+
+t.test('a limit too small for the threads leaves each what it needs to run', async (t) => {
+  t.equal(threadHeapMiB(64 * MIB, MACHINE, 4), 32);
+});
+
+t.test('where nothing limits the process, Node decides', async (t) => {
+  t.equal(threadHeapMiB(0, MACHINE, 2), null);
+  t.equal(threadHeapMiB(MACHINE, MACHINE, 2), null);
+  t.equal(threadHeapMiB(2 ** 63, MACHINE, 2), null);
+});
