@@ -1,5 +1,5 @@
 /** A certificate authority of the test's own, and one certificate for everything on 127.0.0.1. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Sandbox, Variables } from '../../src/sandbox/index.ts';
 
@@ -27,6 +27,8 @@ export async function createCertificates(sandbox: Sandbox): Promise<Certificates
     ...[...request, ...subject('localhost'), '-extensions', 'server'],
     ...['-CA', ca, '-CAkey', caKey, '-keyout', key, '-out', certificate],
   ]);
+  // The whole chain, as servers send it that know their CA.
+  await appendFile(certificate, await readFile(ca));
   return { ca, certificate, key };
 }
 

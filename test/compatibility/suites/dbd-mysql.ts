@@ -91,7 +91,7 @@ function settings({ host, port }: SuiteTarget): string {
   return `
 $::test_host = '${host}'; $::test_port = ${port}; $::test_user = '${user}'; $::test_password = '${password}';
 $::test_db = 'test'; $::test_socket = undef; $::test_mysql_config = undef;
-$::test_dsn = "DBI:mysql:test:${host}:${port}";
+$::test_dsn = "DBI:mysql:test:${host}:${port};mysql_get_server_pubkey=1";
 1;
 `;
 }

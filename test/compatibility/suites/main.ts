@@ -2,13 +2,19 @@
 import { createSandbox, type Server } from '../../../src/sandbox/index.ts';
 import { markdownTable, writePart } from '../document.ts';
 import { createSite } from '../lab.ts';
-import { type Mode, PASSTHROUGH } from '../modes.ts';
+import { type Mode, modeNamed, PASSTHROUGH } from '../modes.ts';
 import { DBD_MYSQL_WITH_LIBMARIADB, DBD_MYSQL_WITH_LIBMYSQLCLIENT } from './dbd-mysql.ts';
 import { PYMYSQL } from './pymysql.ts';
 import { compareResults, countResults, type Suite, type SuiteTarget } from './suite.ts';
 
 const SUITES: readonly Suite[] = [DBD_MYSQL_WITH_LIBMYSQLCLIENT, DBD_MYSQL_WITH_LIBMARIADB, PYMYSQL];
-const MODES: readonly Mode[] = [PASSTHROUGH];
+const MODES: readonly Mode[] = [
+  PASSTHROUGH,
+  modeNamed('required-required'),
+  modeNamed('preferred-as-client'),
+];
+/** What is started here ends with the sandbox. */
+const SCOPE = { teardown: () => {}, comment: console.log };
 const NAMES = { mysql: 'MySQL 9.7', mariadb: 'MariaDB 11.8' } as const satisfies Record<
   Server['kind'],
   string
@@ -20,7 +26,7 @@ const differences: string[][] = [];
 const failures = new Map<string, string>();
 try {
   for (const kind of ['mysql', 'mariadb'] as const) {
-    const site = await createSite({ teardown: () => {} }, sandbox, kind, MODES);
+    const site = await createSite(SCOPE, sandbox, kind, MODES);
     const { server, certificates } = site;
     const target = (port: number): SuiteTarget => ({
       host: server.host,
