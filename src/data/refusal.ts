@@ -17,10 +17,9 @@ export function refusalFor(error: ProtocolError): Refusal {
 
 export function errFor({ reason, detail }: Refusal): ErrPacket {
   const name = ERROR_NAMES[reason];
-  // MySQL Router says the first two so, the third bare.
-  if (reason === 'tls_required' || reason === 'auth_impossible')
-    return createErrPacket(name, `SSL connection error: ${detail}`);
+  // As MySQL Router says it: what failed with the server stands bare.
   if (reason === 'tls_server') return createErrPacket(name, detail);
+  if (name === 'CR_SSL_CONNECTION_ERROR') return createErrPacket(name, `SSL connection error: ${detail}`);
   if (detail === '' || !SAYS_WHY.has(reason)) return createErrPacket(name);
   return createErrPacket(name, `${textOf(name)}: ${detail}`);
 }

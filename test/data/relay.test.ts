@@ -187,5 +187,5 @@ function pick<T>(random: () => number, values: readonly [T, ...T[]]): T {
   return values[Math.floor(random() * values.length)] ?? values[0];
 }
 
-/** Of the lab's two routes and its server. */
-const LISTENERS = 3;
+/** Of the lab's four routes and its server. */
+const LISTENERS = 5;
