@@ -36,8 +36,14 @@ export function namesPrimary(view: View, memberId: string): boolean {
   return row?.state === 'ONLINE' && row.role === 'PRIMARY';
 }
 
-/** One slow answer is no reason to stop writing, as long as somebody else goes on naming the member as primary. */
+/**
+ * One slow answer is no reason to stop writing, as long as somebody else goes on naming the member as primary; unless
+ * clients are told meanwhile that they cannot commit. A member that is made to leave its group refuses commits for
+ * seconds, and does not answer what the view's id is until it has left, while all still name it as primary.
+ */
 function hasLapsed(claim: View, views: readonly View[], nowMs: number, ttlMs: number): boolean {
+  const { refusingSinceMs } = claim;
+  if (refusingSinceMs !== null && nowMs - refusingSinceMs > REFUSING_GRACE_MS) return true;
   const isSupported = views.some(
     (view) => view.answer.askedAtMs > claim.answer.askedAtMs && namesPrimary(view, claim.memberId),
   );
@@ -65,3 +71,6 @@ function isContradicted(claim: View, views: readonly View[]): boolean {
 function isRival(view: View, claim: View): boolean {
   return isClaim(view) && view.viewId?.sequence === claim.viewId?.sequence;
 }
+
+/** A transaction that is refused for its own sake does the primary no harm: the next probe is answered before. */
+const REFUSING_GRACE_MS = 50;

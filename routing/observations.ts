@@ -160,6 +160,11 @@ export type Observation = {
   readonly answer: MemberAnswer | null;
   /** What went wrong since that answer; null while nothing has. */
   readonly failure: Failure | null;
+  /**
+   * Since when clients are told by it that its group does not let them commit, without an answer to a question that was
+   * asked later; null or undefined while that is not so.
+   */
+  readonly refusingSinceMs?: number | null;
   /** Its copy of the metadata; null before it was read, undefined where metadata is not read. */
   readonly metadata?: MetadataReading | null;
 };

@@ -17,6 +17,8 @@ export type View = {
   readonly viewId: ViewId | null;
   /** False while its member has not answered the latest probe: the view may be from before what happened since. */
   readonly isCurrent: boolean;
+  /** See `Observation`. */
+  readonly refusingSinceMs: number | null;
 };
 
 export type ViewId = { readonly incarnation: string; readonly sequence: number };
@@ -25,7 +27,7 @@ export type ViewOrder = 'newer' | 'older' | 'undecided' | 'incomparable';
 
 /** Makes a view of an answer if it counts as one, else null. */
 export function viewOf(
-  { address, failure }: Pick<Observation, 'address' | 'failure'>,
+  { address, failure, refusingSinceMs = null }: Pick<Observation, 'address' | 'failure' | 'refusingSinceMs'>,
   answer: MemberAnswer,
   groupName: string,
 ): View | null {
@@ -39,6 +41,7 @@ export function viewOf(
     group,
     viewId: parseViewId(group.viewId),
     isCurrent: failure === null,
+    refusingSinceMs,
   };
 }
 

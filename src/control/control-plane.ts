@@ -143,7 +143,9 @@ class Control implements ControlPlane {
     return this.#discovery.reports();
   }
 
-  signal(_signal: Signal): void {
+  signal({ kind, address, errorNumber }: Signal): void {
+    if (kind === 'server-error' && errorNumber === ER_RUN_HOOK_ERROR)
+      this.#watches.get(address)?.noteRefusal();
     // Whoever it was about, what the others think of it matters as much.
     for (const watch of this.#watches.values()) watch.hurry();
   }
@@ -371,6 +373,8 @@ const DECISION_TOPOLOGIES = {
 
 /** Ended sessions are re-opened at once; what follows, if anything, is the news. */
 const QUIET_KINDS: ReadonlySet<string> = new Set(['closed']);
+/** What a commit is told that its group did not take. */
+const ER_RUN_HOOK_ERROR = 3100;
 const TICK_MS = 50;
 const STALL_MS = 500;
 const EAGER_MS = 5000;

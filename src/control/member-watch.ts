@@ -67,6 +67,7 @@ export class MemberWatch {
   #link: Link = NO_LINK;
   #answer: MemberAnswer | null = null;
   #failure: Failure | null = null;
+  #refusingSinceMs: number | null = null;
   #dial: DialAddress | null;
   /** The next step: connect, or probe. */
   #nextStep: NodeJS.Timeout | null = null;
@@ -111,6 +112,7 @@ export class MemberWatch {
       dial: this.#dial,
       answer: this.#answer,
       failure: this.#failure,
+      refusingSinceMs: this.#refusingSinceMs,
     };
     return this.#metadata === null ? seen : { ...seen, metadata: this.#metadata.reading };
   }
@@ -121,6 +123,11 @@ export class MemberWatch {
       lastAnswerAtMs: this.#lastAnswerAtMs,
       errorsByKind: this.#errorsByKind,
     };
+  }
+
+  /** A client was told that its commit was refused. */
+  noteRefusal(): void {
+    this.#refusingSinceMs ??= this.#options.now();
   }
 
   /** Probes as soon as possible: something may have changed. */
@@ -266,6 +273,7 @@ export class MemberWatch {
   }
 
   #accept(answer: MemberAnswer, session: ControlSession): void {
+    if (answer.askedAtMs > (this.#refusingSinceMs ?? Number.POSITIVE_INFINITY)) this.#refusingSinceMs = null;
     this.#metadata?.notice(this.#answer, answer);
     this.#answer = answer;
     this.#lastProbeSeconds = (answer.answeredAtMs - answer.askedAtMs) / 1000;

@@ -32,6 +32,22 @@ const GROUP: readonly Case[] = [
     expect: 'rw= ro=abc drain=bc',
   },
   {
+    name: 'a primary that refuses commits is waited for a moment: its next answer may explain it',
+    seen: [says('a', HEALTHY, { refusingSinceMs: NOW - 5 }), says('b', HEALTHY), says('c', HEALTHY)],
+    after: SETTLED,
+    expect: 'rw=a ro=abc drain=bc',
+  },
+  {
+    name: 'a primary that refuses commits and does not answer since gets no write, whoever names it',
+    seen: [
+      says('a', HEALTHY, { askedAtMs: NOW - 100, refusingSinceMs: NOW - 80 }),
+      says('b', HEALTHY),
+      says('c', HEALTHY),
+    ],
+    after: SETTLED,
+    expect: 'rw= ro=abc drain=bc',
+  },
+  {
     name: 'a primary named by everybody but never heard itself gets no write',
     seen: [fails('a', 'access-denied'), says('b', HEALTHY), says('c', HEALTHY)],
     expect: 'rw= ro=abc drain=bc',

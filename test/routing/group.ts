@@ -39,6 +39,7 @@ export type Said = {
   readonly isSinglePrimary?: boolean;
   readonly serverUuid?: string;
   readonly failure?: FailureKind;
+  readonly refusingSinceMs?: number;
   readonly serverId?: number;
   readonly channels?: MemberAnswer['channels'];
   readonly lag?: Lag;
@@ -83,6 +84,7 @@ export function says(name: string, view: string | null, said: Said = {}): Observ
     dial: { host: `10.0.0.${name.charCodeAt(0)}`, port: 3306 },
     answer,
     failure,
+    ...(said.refusingSinceMs === undefined ? {} : { refusingSinceMs: said.refusingSinceMs }),
   };
 }
 

@@ -15,6 +15,7 @@ const noMysql = await missingParts('mysql');
 t.test('a group of three under load', { skip: noMysql }, async (t) => {
   const { group, router } = await startServingGroup(t);
   await t.test('a planned switchover', (t) => switchover(t, group, router));
+  await t.test('a primary that is made to leave its group', (t) => leavingPrimary(t, group, router));
   await t.test('a killed primary', (t) => killedPrimary(t, group, router));
 });
 
@@ -41,6 +42,23 @@ async function switchover(t: Test, group: Group, router: RouterProcess): Promise
     await reader.end();
   }
   await figures.judgeRows(t, next);
+}
+
+/** It refuses commits for as long as it takes to leave, in its own eyes and the others' still the primary. */
+async function leavingPrimary(t: Test, group: Group, router: RouterProcess): Promise<void> {
+  const former = await group.primary();
+  const load = await RwLoad.start(t, router, group);
+  load.noteBlow();
+  await former.query('STOP GROUP_REPLICATION');
+  const next = await group.waitForNewPrimary(former);
+  await load.untilServedBy(next);
+  const figures = await load.stop(next);
+  figures.print(t);
+  t.ok(figures.mostErrorsOfOne <= 25, 'a client that was writing was not refused again and again');
+  t.ok(figures.lagMs < 3000, 'writes went on soon after the group was ready');
+  await figures.judgeRows(t, next);
+  await group.rejoin(former);
+  await router.untilServing(2);
 }
 
 async function killedPrimary(t: Test, group: Group, router: RouterProcess): Promise<void> {
