@@ -20,6 +20,14 @@ export function relativeSpread(values: readonly number[]): number {
   return (median(upperHalf) - median(sorted.slice(0, half))) / 2 / middle;
 }
 
+/**
+ * The value that `share` (0 to 1) of all values do not exceed; NaN for no values.
+ */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
 export type Bucket = { readonly value: number; readonly count: number };
 
 /**

@@ -17,6 +17,7 @@ import type { Variables } from './mysqld-options.ts';
 import { Network } from './network/network.ts';
 import type { SandboxLog } from './outcome.ts';
 import { type Part, type PartName, requirePart } from './parts.ts';
+import { type CheckedHaproxyOptions, startCheckedHaproxy } from './peers/checked-haproxy.ts';
 import { type Haproxy, type HaproxyOptions, startHaproxy } from './peers/haproxy.ts';
 import {
   type BootstrappedRouter,
@@ -30,7 +31,7 @@ import type { PeerContext } from './peers/peer.ts';
 import { reservePorts } from './ports.ts';
 import { Replication, type ReplicationOptions } from './replication.ts';
 import { type CommandOutput, type RunOptions, runCommand } from './run-command.ts';
-import { Server } from './server.ts';
+import { Server, type ServerPlace } from './server.ts';
 import { mariadbSoftware, mysqlSoftware, type Software } from './software.ts';
 import { createRunDirectory, type RunDirectory } from './watchdog.ts';
 
@@ -50,7 +51,7 @@ export type { Variables } from './mysqld-options.ts';
 export type { Network } from './network/network.ts';
 export { inOwnNetwork, isInOwnNetwork, missingNetwork } from './network/own-network.ts';
 export type { Pod } from './network/pod.ts';
-export { type Availability, messageOf, SandboxError, UnavailableError } from './outcome.ts';
+export { type Availability, SandboxError, UnavailableError } from './outcome.ts';
 export { findPart, missingParts, type Part, type PartName } from './parts.ts';
 export type { Haproxy, HaproxyOptions } from './peers/haproxy.ts';
 export type {
@@ -70,7 +71,11 @@ export type SandboxOptions = {
   readonly log?: SandboxLog;
 };
 
-export type StartServerOptions = { readonly variables?: Variables };
+export type StartServerOptions = {
+  readonly variables?: Variables;
+  /** Where it runs; default loopback. */
+  readonly place?: ServerPlace;
+};
 
 /** Makes a sandbox with nothing in it yet. Close it; if the process ends without, it is closed all the same. */
 export async function createSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
@@ -171,7 +176,11 @@ export class Sandbox {
 
   /** MySQL Router, bootstrapped against a group that was started with `metadata`. */
   async startBootstrappedRouter(options: BootstrappedRouterOptions): Promise<BootstrappedRouter> {
-    return startBootstrappedRouter(await this.part('mysql-router'), await this.#peerContext(), options);
+    return startBootstrappedRouter(
+      await this.part('mysql-router'),
+      await this.#peerContext(options.place),
+      options,
+    );
   }
 
   /** MySQL Router with client_ssl_mode=PASSTHROUGH and static destinations. */
@@ -181,6 +190,13 @@ export class Sandbox {
 
   async startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
     return startHaproxy(await this.part('haproxy'), await this.#peerContext(), options);
+  }
+
+  /** HAProxy that asks the members who is primary. */
+  async startCheckedHaproxy(options: CheckedHaproxyOptions): Promise<Haproxy> {
+    const haproxy = await this.part('haproxy');
+    const mysql = await this.part('mysql');
+    return startCheckedHaproxy(haproxy, mysql, await this.#peerContext(options.place), options);
   }
 
   /** Runs one of a part's programs (`mysql`, `mysqldump`, `sysbench` …) to its end; a non-zero exit throws. */
@@ -217,10 +233,10 @@ export class Sandbox {
     return Server.create(context, { name: `server-${serverId}`, serverId, ...options });
   }
 
-  async #peerContext(): Promise<PeerContext> {
+  async #peerContext(place?: ServerPlace): Promise<PeerContext> {
     this.#startedPeers += 1;
     const directory = join(this.#run.path, `peer-${this.#startedPeers}`);
     await mkdir(directory);
-    return { run: this.#run, log: this.#log, directory };
+    return { run: this.#run, log: this.#log, directory, ...(place === undefined ? {} : { place }) };
   }
 }

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createNameResolver } from '../../src/control/resolver.ts';
-import { type Sandbox, waitFor } from '../../src/sandbox/index.ts';
+import { type Pod, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
 import { type ManagedProcess, startProcess } from '../../src/sandbox/managed-process.ts';
 import { requirePart } from '../../src/sandbox/parts.ts';
 import { reservePorts } from '../../src/sandbox/ports.ts';
@@ -12,22 +12,27 @@ export class Knot {
   readonly #directory: string;
   readonly #port: number;
   readonly #zone: string;
+  readonly #pod: Pod | undefined;
   #process: ManagedProcess | null = null;
   #serial = 0;
 
-  private constructor(sandbox: Sandbox, directory: string, port: number, zone: string) {
+  private constructor(sandbox: Sandbox, directory: string, port: number, zone: string, pod: Pod | undefined) {
+    this.#pod = pod;
     this.#sandbox = sandbox;
     this.#directory = directory;
     this.#port = port;
     this.#zone = zone;
   }
 
-  /** @param zone such as "ns.svc.example" */
-  static async create(sandbox: Sandbox, zone: string): Promise<Knot> {
+  /**
+   * @param zone such as "ns.svc.example"
+   * @param pod where it runs, default loopback
+   */
+  static async create(sandbox: Sandbox, zone: string, pod?: Pod): Promise<Knot> {
     const directory = join(sandbox.directory, `knot-${zone}`);
     await mkdir(directory);
     const [port = 0] = await reservePorts(1, sandbox.directory);
-    const knot = new Knot(sandbox, directory, port, zone);
+    const knot = new Knot(sandbox, directory, port, zone, pod);
     await writeFile(join(directory, 'knot.conf'), knot.#configuration());
     await knot.#writeZone([]);
     await knot.start();
@@ -36,13 +41,18 @@ export class Knot {
 
   /** `address:port` */
   get server(): string {
-    return `127.0.0.1:${this.#port}`;
+    return `${this.#host}:${this.#port}`;
+  }
+
+  get #host(): string {
+    return this.#pod?.host ?? '127.0.0.1';
   }
 
   async start(): Promise<void> {
     const part = await requirePart('knot', () => undefined);
+    const command = part.command('knotd', ['-c', join(this.#directory, 'knot.conf')]);
     this.#process = await startProcess({
-      command: part.command('knotd', ['-c', join(this.#directory, 'knot.conf')]),
+      command: this.#pod?.within(command) ?? command,
       logPath: join(this.#directory, 'knot.log'),
       mark: { FAIRLEAD_SANDBOX: this.#sandbox.directory },
       cwd: this.#directory,
@@ -98,7 +108,7 @@ export class Knot {
   #configuration(): string {
     return `server:
   rundir: "${this.#directory}"
-  listen: 127.0.0.1@${this.#port}
+  listen: ${this.#host}@${this.#port}
   udp-workers: 1
   tcp-workers: 1
   background-workers: 1

@@ -26,6 +26,10 @@ export type NetworkGroup = {
   readonly network: Network;
   readonly group: Group;
   readonly podOf: (server: Server) => Pod;
+  /** After it was deleted: again, at the same address; the server is not running. */
+  readonly renewPod: (server: Server) => Promise<void>;
+  /** One more router, on a host of its own. */
+  readonly addRouter: (name: string) => Promise<RouterProcess>;
   /** The one that was started last. */
   readonly router: RouterProcess;
   readonly routerPod: Pod;
@@ -33,8 +37,15 @@ export type NetworkGroup = {
   readonly startRouter: () => Promise<void>;
 };
 
+type Discovery = { readonly seeds: readonly string[]; readonly flags: readonly string[] };
+
+export type NetworkGroupOptions = {
+  /** What routers are told instead of the members' addresses, and further flags. */
+  readonly discovery?: (sandbox: Sandbox, network: Network, group: Group) => Promise<Discovery>;
+};
+
 /** Returns when it serves. All of it is gone at the end of `t`. */
-export async function startNetworkGroup(t: Scope): Promise<NetworkGroup> {
+export async function startNetworkGroup(t: Scope, options: NetworkGroupOptions = {}): Promise<NetworkGroup> {
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
   t.teardown(() => sandbox.close());
   const network = await sandbox.createNetwork();
@@ -43,26 +54,30 @@ export async function startNetworkGroup(t: Scope): Promise<NetworkGroup> {
     size: 3,
     place: async (name) => {
       const pod = await network.addPod({ name });
-      pods.set(pod.host, pod);
-      return pod;
+      pods.set(name, pod);
+      // A pod may be deleted and come again while its server's data stays.
+      return { host: pod.host, within: (command) => (pods.get(name) ?? pod).within(command) };
     },
   });
   const routerPod = await network.addPod({ name: 'router' });
-  const seeds = group.members.map(({ address }) => address);
-  const start = () =>
+  const { seeds, flags } = (await options.discovery?.(sandbox, network, group)) ?? {
+    seeds: group.members.map(({ address }) => address),
+    flags: [],
+  };
+  const start = (pod: Pod) =>
     RouterProcess.start(t, sandbox, {
       seeds,
-      pod: routerPod,
-      flags: ['--hold-timeout=20s', '--threads=1'],
+      pod,
+      flags: ['--hold-timeout=20s', '--threads=1', ...flags],
     });
-  let router = await start();
+  let router = await start(routerPod);
   await router.untilServing(2);
   const primary = await group.primary();
   await primary.query('CREATE DATABASE app');
   await primary.query(CREATE_WRITES);
   await group.waitUntilApplied();
   const podOf = (server: Server): Pod => {
-    const pod = pods.get(server.host);
+    const pod = pods.get(server.name);
     if (pod === undefined) throw new Error(`${server.name} has no pod`);
     return pod;
   };
@@ -71,12 +86,16 @@ export async function startNetworkGroup(t: Scope): Promise<NetworkGroup> {
     network,
     group,
     podOf,
+    renewPod: async (server) => {
+      pods.set(server.name, await network.addPod({ name: server.name, address: server.host }));
+    },
+    addRouter: async (name) => start(await network.addPod({ name })),
     get router() {
       return router;
     },
     routerPod,
     startRouter: async () => {
-      router = await start();
+      router = await start(routerPod);
       await router.untilTopology('a primary', ({ primary }) => primary !== null);
     },
   };

@@ -71,19 +71,39 @@ export class Network {
     await this.#apply([]);
   }
 
+  /**
+   * Gives the clients in this process one address for several destinations, as a Service in Kubernetes does: each new
+   * connection goes to one of them at random. Open connections stay where they are.
+   */
+  async setService(address: string, ports: readonly number[], hosts: readonly string[]): Promise<void> {
+    const choice = hosts.map((host, index) => `${index} : ${host}`).join(', ');
+    const rules = ports.map(
+      (port) =>
+        `ip daddr ${address} tcp dport ${port} dnat to numgen random mod ${hosts.length} map { ${choice} };`,
+    );
+    await this.#load(
+      'service',
+      `table ip service { chain output { type nat hook output priority -100; ${rules.join(' ')} }; }`,
+    );
+    // Somewhere to start from: the kernel wants a route before it asks where the packet is to go.
+    await this.#ip('route', 'replace', address, 'dev', BRIDGE);
+  }
+
   async #apply(dropped: readonly { readonly from: string; readonly to: string }[]): Promise<void> {
     const rules = dropped.map(({ from, to }) => `ip saddr ${from} ip daddr ${to} drop;`).join(' ');
     const chains = ['forward', 'input', 'output'].map(
       (hook) => `chain ${hook} { type filter hook ${hook} priority 0; ${rules} }\n`,
     );
-    const file = join(this.#run.path, 'network.nft');
-    // Made first so that it can be removed; all of it takes effect at once.
-    await writeFile(
-      file,
-      `table bridge faults\ndelete table bridge faults\ntable bridge faults {\n${chains.join('')}}\n`,
-    );
-    await runCommand(this.#tools.command('nft', ['-f', file]));
+    await this.#load('faults', `table bridge faults {\n${chains.join('')}}`);
     this.#dropped = dropped;
+  }
+
+  async #load(name: string, table: string): Promise<void> {
+    const [head = ''] = table.split('{');
+    const file = join(this.#run.path, `${name}.nft`);
+    // Made first so that it can be removed; all of it takes effect at once.
+    await writeFile(file, `${head}\ndelete ${head}\n${table}\n`);
+    await runCommand(this.#tools.command('nft', ['-f', file]));
   }
 
   async #ip(...args: string[]): Promise<void> {

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startProcess } from '../managed-process.ts';
 import type { Part } from '../parts.ts';
 import { reservePorts } from '../ports.ts';
 import { createPeer, type Peer, type PeerContext } from './peer.ts';
@@ -25,13 +24,11 @@ export async function startHaproxy(
   const [rw = 0, ro = 0] = await reservePorts(2, context.run.path);
   const configuration = join(context.directory, 'haproxy.cfg');
   await writeFile(configuration, renderConfiguration(options, rw, ro));
-  const process = await startProcess({
+  return createPeer(context, {
+    name: 'haproxy',
     command: haproxy.command('haproxy', ['-db', '-f', configuration]),
-    logPath: join(context.directory, 'haproxy.log'),
-    mark: context.run.mark,
-    cwd: context.directory,
+    ports: { rw, ro },
   });
-  return createPeer('haproxy', process, { rw, ro });
 }
 
 function renderConfiguration(options: HaproxyOptions, rw: number, ro: number): string {

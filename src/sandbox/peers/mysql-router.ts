@@ -2,10 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { ACCOUNTS } from '../accounts.ts';
-import { startProcess } from '../managed-process.ts';
 import type { Part } from '../parts.ts';
 import { reservePorts } from '../ports.ts';
 import { runCommand } from '../run-command.ts';
+import type { ServerPlace } from '../server.ts';
 import { waitFor } from '../wait.ts';
 import { createPeer, type Peer, type PeerContext } from './peer.ts';
 
@@ -20,6 +20,8 @@ export type BootstrappedRouterOptions = {
   readonly member: string;
   /** Differences from what bootstrap writes: {"DEFAULT.max_total_connections": "10000"}. Default none. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Where it runs; default loopback. */
+  readonly place?: ServerPlace;
 };
 
 export type PassthroughRouterOptions = {
@@ -37,6 +39,7 @@ export async function startBootstrappedRouter(
 ): Promise<BootstrappedRouter> {
   const [rw = 0, ro = 0, split = 0, xRw = 0, xRo = 0, rest = 0] = await reservePorts(6, context.run.path);
   const { user, password } = ACCOUNTS.root;
+  const host = context.place?.host ?? '127.0.0.1';
   const target = join(context.directory, 'router');
   const portOf = {
     bootstrap_rw: rw,
@@ -45,12 +48,12 @@ export async function startBootstrappedRouter(
     bootstrap_x_rw: xRw,
     bootstrap_x_ro: xRo,
   };
-  const bootstrap = part.command('mysqlrouter', [
+  const bare = part.command('mysqlrouter', [
     `--bootstrap=${user}:${password}@${options.member}`,
     `--directory=${target}`,
-    '--conf-bind-address=127.0.0.1',
+    `--conf-bind-address=${host}`,
     // The machine's name may not resolve; the group's metadata has one entry for each host and name.
-    '--report-host=127.0.0.1',
+    `--report-host=${host}`,
     `--name=router-${rw}`,
     `--https-port=${rest}`,
     `--conf-set-option=DEFAULT.plugin_folder=${pluginFolder(part)}`,
@@ -58,17 +61,16 @@ export async function startBootstrappedRouter(
     ...Object.entries(options.settings ?? {}).map(([name, value]) => `--conf-set-option=${name}=${value}`),
     ...runAsOwnUser(),
   ]);
+  const bootstrap = context.place?.within(bare) ?? bare;
   await runCommand({ ...bootstrap, env: { ...bootstrap.env, ...context.run.mark } });
-  const process = await startProcess({
+  const router = await createPeer(context, {
+    name: 'mysqlrouter',
     command: part.command('mysqlrouter', [`--config=${join(target, 'mysqlrouter.conf')}`, ...runAsOwnUser()]),
-    logPath: join(context.directory, 'mysqlrouter.out'),
-    mark: context.run.mark,
-    cwd: context.directory,
+    ports: { rw, ro, split, xRw, xRo, rest },
   });
-  const router = await createPeer('mysqlrouter', process, { rw, ro, split, xRw, xRo, rest });
   // It listens, and greets, before it has read the metadata.
-  for (const port of [rw, ro, split]) await waitUntilRouting(port);
-  return { ...router, logPath: join(target, 'log', 'mysqlrouter.log') };
+  for (const port of [rw, ro, split]) await waitUntilRouting(host, port);
+  return Object.assign(router, { logPath: join(target, 'log', 'mysqlrouter.log') });
 }
 
 export async function startPassthroughRouter(
@@ -79,20 +81,18 @@ export async function startPassthroughRouter(
   const [rw = 0, ro = 0] = await reservePorts(2, context.run.path);
   const configuration = join(context.directory, 'mysqlrouter.conf');
   await writeFile(configuration, renderPassthrough(part, context.directory, options, rw, ro));
-  const process = await startProcess({
+  return createPeer(context, {
+    name: 'mysqlrouter',
     command: part.command('mysqlrouter', [`--config=${configuration}`, ...runAsOwnUser()]),
-    logPath: join(context.directory, 'mysqlrouter.out'),
-    mark: context.run.mark,
-    cwd: context.directory,
+    ports: { rw, ro },
   });
-  return createPeer('mysqlrouter', process, { rw, ro });
 }
 
-async function waitUntilRouting(port: number): Promise<void> {
+async function waitUntilRouting(host: string, port: number): Promise<void> {
   const { user, password } = ACCOUNTS.root;
   await waitFor({ what: `MySQL Router to route on ${port}`, timeoutMs: ROUTING_TIMEOUT_MS }, async () => {
     const connection = await createConnection({
-      host: '127.0.0.1',
+      host,
       port,
       user,
       password,
