@@ -20,13 +20,15 @@ import {
 } from './observations.ts';
 import { createRoster } from './roster.ts';
 import { decideStatic } from './static-decision.ts';
+import { passOverTerminating } from './terminating.ts';
 import type { Topology } from './topology.ts';
 import { unreachable } from './unreachable.ts';
 import { withXListeners } from './x-listeners.ts';
 
 export function decide(input: DecisionInput): Decision {
   const decision = decideRoles(input);
-  return { ...decision, topology: withXListeners(decision.topology, input) };
+  const topology = passOverTerminating(decision.topology, input.settings.terminating);
+  return { ...decision, topology: withXListeners(topology, input) };
 }
 
 function decideRoles(input: DecisionInput): Decision {

@@ -186,6 +186,8 @@ export type DecisionSettings = {
   readonly seeds: readonly string[];
   /** Those of `seeds` that are to be given up. A group still decides itself who belongs to it. Default: none. */
   readonly dropped?: ReadonlySet<string>;
+  /** Those of `seeds` whose servers are about to be stopped, as their platform says. Default: none. */
+  readonly terminating?: ReadonlySet<string>;
   /** What members of a group without quorum may serve. */
   readonly quorumLoss: 'none' | 'read' | 'all';
   /**

@@ -34,11 +34,6 @@ function checkSeeds({ settings, refused, originOf }: Checked): readonly Problem[
     return [{ key: 'cluster.seeds', value: null, rule, origin: originOf(['cluster', 'seeds']) }];
   }
   return seeds.flatMap((seed, index): readonly Problem[] => {
-    if ('kubernetes' in seed) {
-      const rule = 'is not served by this version yet';
-      const origin = originOf(['cluster', 'seeds', index]);
-      return [{ key: `cluster.seeds[${index}]`, value: formatSeed(toSeed(seed)), rule, origin }];
-    }
     const firstIndex = seeds.findIndex((other) => isDeepStrictEqual(other, seed));
     if (firstIndex === index) return [];
     return [

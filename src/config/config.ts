@@ -44,8 +44,8 @@ export type KubernetesSeed = {
   readonly namespace: string | null;
   /** Name or number of the Service's port; null for the one named mysql, or the only one. */
   readonly port: string | number | null;
-  /** Read pods too, for their labels. */
-  readonly pods: boolean;
+  /** Label selector of the members' pods, which are read for their labels; empty for none. */
+  readonly podSelector: string;
   /** Behind ".svc." in the names of members. */
   readonly clusterDomain: string;
   /** Path of a kubeconfig file; null for the pod's service account. */

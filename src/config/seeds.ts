@@ -8,13 +8,13 @@ export function toSeed(written: Settings['cluster']['seeds'][number]): Seed {
     const { dns } = written;
     return { kind: 'dns', ...dns, targetPrefix: dns.targetPrefix ?? '' };
   }
-  const { service, namespace, port, pods, clusterDomain, kubeconfig } = written.kubernetes;
+  const { service, namespace, port, podSelector, clusterDomain, kubeconfig } = written.kubernetes;
   return {
     kind: 'kubernetes',
     service,
     namespace: namespace ?? null,
     port: port ?? null,
-    pods,
+    podSelector: podSelector ?? '',
     clusterDomain,
     kubeconfig: kubeconfig ?? null,
   };

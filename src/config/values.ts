@@ -78,10 +78,10 @@ export function formatSeed(seed: Seed): string {
       return `srv://${name}${query({ service: service === 'mysql' ? '' : service, targetPrefix })}`;
     }
     case 'kubernetes': {
-      const { namespace, service, port, clusterDomain, kubeconfig, pods } = seed;
+      const { namespace, service, port, clusterDomain, kubeconfig, podSelector } = seed;
       const facts = {
         port: port === null ? '' : String(port),
-        pods: pods ? 'true' : '',
+        podSelector,
         clusterDomain: clusterDomain === 'cluster.local' ? '' : clusterDomain,
         kubeconfig: kubeconfig ?? '',
       };
@@ -94,7 +94,9 @@ export function formatSeed(seed: Seed): string {
 
 function query(facts: Readonly<Record<string, string>>): string {
   const parts = Object.entries(facts).filter(([, value]) => value !== '');
-  return parts.length === 0 ? '' : `?${parts.map(([key, value]) => `${key}=${value}`).join('&')}`;
+  return parts.length === 0
+    ? ''
+    : `?${parts.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join('&')}`;
 }
 
 /** "host:port", "[::]:port" or ":port", which is every IPv4 address. Port 0 asks the system for a free one. */

@@ -116,6 +116,7 @@ class Control implements ControlPlane {
       leaveMs: () => this.#config.drain.graceMs,
       onChange: (report) => {
         recordReport(this.#events, report);
+        for (const [address, watch] of this.#watches) watch.follow(this.#discovery.dialHost(address));
         this.#decide(`discovery by ${report.name}`);
       },
     });
@@ -228,6 +229,7 @@ class Control implements ControlPlane {
       auroraDomain:
         cluster.auroraDomain || auroraDomainOf(seeds.map((seed) => parseAddress(seed)?.host ?? '')),
       dropped: this.#discovery.dropped(),
+      terminating: this.#discovery.terminating(),
       quorumLoss: quorumLoss === 'auto' ? 'none' : quorumLoss,
       metadata: metadataSettings(this.#config),
       confirmationTtlMs: probe.confirmationTtlMs,
@@ -259,7 +261,8 @@ class Control implements ControlPlane {
       if (this.#watches.has(address)) continue;
       const target = parseAddress(address);
       if (target === null) continue;
-      this.#watches.set(address, this.#createWatch(target));
+      const dialHost = this.#discovery.dialHost(address);
+      this.#watches.set(address, this.#createWatch({ ...target, dialHost }));
       isAdded = true;
     }
     return isAdded;
@@ -337,7 +340,7 @@ class Control implements ControlPlane {
 }
 
 /** Null for what a group reports and nobody can dial. */
-function parseAddress(address: string): WatchedAddress | null {
+function parseAddress(address: string): Omit<WatchedAddress, 'dialHost'> | null {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(address);
   const [, bracketed, plain, port] = match ?? [];
   const host = bracketed ?? plain;

@@ -21,7 +21,13 @@ export type WatchSettings = {
   readonly metadata: MetadataReaderSettings | null;
 };
 
-export type WatchedAddress = { readonly address: string; readonly host: string; readonly port: number };
+export type WatchedAddress = {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  /** The IP address of `host`, where discovery knows it; else it is resolved. */
+  readonly dialHost: string | null;
+};
 
 export type MemberWatchOptions = {
   readonly target: WatchedAddress;
@@ -91,6 +97,7 @@ export class MemberWatch {
     this.#backoff = createBackoff({ firstMs: 100, maxMs: 2000 }, random);
     this.#names = createNameWatch({
       name: target.host,
+      given: target.dialHost,
       resolver,
       now,
       random,
@@ -162,6 +169,11 @@ export class MemberWatch {
     } else if (settings.intervalMs < before.intervalMs) {
       this.hurry();
     }
+  }
+
+  /** Discovery knows where the member is now, or does not know it any more. */
+  follow(dialHost: string | null): void {
+    this.#names.follow(dialHost);
   }
 
   close(): void {

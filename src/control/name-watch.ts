@@ -9,6 +9,8 @@ import type { Lookup, NameResolver } from './resolver.ts';
 export type NameWatch = {
   /** The address, or null while the name has never resolved. */
   readonly current: () => string | null;
+  /** Goes by this address instead of asking, as long as somebody else knows it; null to ask again. */
+  follow(given: string | null): void;
   /** Asks again now, unless it did within the last second: a member that cannot be reached may have moved. */
   recheck(): void;
   close(): void;
@@ -16,6 +18,8 @@ export type NameWatch = {
 
 export type NameWatchOptions = {
   readonly name: string;
+  /** The address, where somebody else knows it. */
+  readonly given: string | null;
   readonly resolver: NameResolver;
   readonly now: () => number;
   readonly random: () => number;
@@ -28,7 +32,8 @@ export type NameWatchOptions = {
 export function createNameWatch(options: NameWatchOptions): NameWatch {
   const { name, resolver, now, random } = options;
   const backoff = createBackoff({ firstMs: 500, maxMs: 10_000 }, random);
-  let current = isIP(name) === 0 ? null : name;
+  let { given } = options;
+  let current = given ?? (isIP(name) === 0 ? null : name);
   let timer: NodeJS.Timeout | null = null;
   let isAsking = false;
   let askedAtMs = Number.NEGATIVE_INFINITY;
@@ -48,7 +53,7 @@ export function createNameWatch(options: NameWatchOptions): NameWatch {
   };
   const accept = (lookup: Lookup): void => {
     isAsking = false;
-    if (isClosed) return;
+    if (isClosed || given !== null) return;
     if (lookup.kind === 'not-found') {
       schedule(backoff.nextMs());
       options.onFailure(lookup.code, current !== null);
@@ -64,8 +69,18 @@ export function createNameWatch(options: NameWatchOptions): NameWatch {
 
   return {
     current: () => current,
+    follow(next) {
+      if (next === given || isIP(name) !== 0) return;
+      given = next;
+      if (timer !== null) clearTimeout(timer);
+      if (next === null) ask();
+      else if (next !== current) {
+        current = next;
+        options.onAddress(next);
+      }
+    },
     recheck() {
-      if (isIP(name) === 0 && now() - askedAtMs >= RECHECK_GAP_MS) ask();
+      if (isIP(name) === 0 && given === null && now() - askedAtMs >= RECHECK_GAP_MS) ask();
     },
     close() {
       isClosed = true;

@@ -102,6 +102,7 @@ t.test('a watched name keeps its last good address, and follows the next one', a
   dns.answers.set('pod.example', { kind: 'addresses', addresses: ['192.0.2.1'], ttlSeconds: 1 });
   const watch = createNameWatch({
     name: 'pod.example',
+    given: null,
     resolver,
     now: () => performance.now(),
     random: Math.random,

@@ -60,10 +60,10 @@ export const kubernetesSeed = z.strictObject({
       doc: 'Name or number of the port of the Service that members listen on.',
       why: 'Without it the port named mysql, or the only one there is.',
     }),
-    pods: boolean({
-      doc: "Read the Service's pods too, for their labels.",
-      why: 'Needs a Role that allows to get, list and watch pods. Roles of members never come from labels.',
-      default: false,
+    podSelector: text({
+      doc: "Label selector of the members' pods; with it, pods are read too, for their labels.",
+      why: 'Needs a Role that allows to list and watch pods. Roles of members never come from labels.',
+      maxLength: 1024,
     }),
     clusterDomain: textWithDefault({
       doc: 'The DNS domain of the Kubernetes cluster, for the names of members.',

@@ -12,6 +12,10 @@ export type Discovery = {
   destinations(): readonly Destination[];
   /** Addresses of `destinations` that no source names any more although all others have been heard: to be given up. */
   dropped(): ReadonlySet<string>;
+  /** Addresses of `destinations` whose servers are about to be stopped. */
+  terminating(): ReadonlySet<string>;
+  /** Where to dial `address`, where a source knows it; else null. */
+  dialHost(address: string): string | null;
   reports(): readonly SourceReport[];
   /** Takes these sources instead; those that were there already stay. What the others found is dropped. */
   use(sources: readonly SourceSpec[]): void;
@@ -54,6 +58,7 @@ class SourceSet implements Discovery {
   #sources: ReadonlyMap<string, DestinationSource> = new Map();
   #named: readonly Destination[] = [];
   readonly #dropped = new Map<string, Dropped>();
+  #terminating: ReadonlySet<string> = new Set();
   #isOpening = false;
 
   constructor(options: DiscoveryOptions) {
@@ -68,6 +73,14 @@ class SourceSet implements Discovery {
   dropped(): ReadonlySet<string> {
     const leaving = [...this.#dropped.values()].filter(({ leavingSinceMs }) => leavingSinceMs !== null);
     return new Set(leaving.map(({ destination }) => destination.address));
+  }
+
+  terminating(): ReadonlySet<string> {
+    return this.#terminating;
+  }
+
+  dialHost(address: string): string | null {
+    return this.destinations().find((destination) => destination.address === address)?.dialHost ?? null;
   }
 
   reports(): readonly SourceReport[] {
@@ -119,6 +132,8 @@ class SourceSet implements Discovery {
   #renew(): void {
     const before = this.#named;
     this.#named = mergeDestinations(this.reports().map(({ destinations }) => destinations));
+    const terminating = this.#named.filter(({ hint }) => hint === 'terminating');
+    this.#terminating = new Set(terminating.map(({ address }) => address));
     const atMs = this.#options.now();
     for (const { address } of this.#named) this.#dropped.delete(address);
     for (const destination of before) {

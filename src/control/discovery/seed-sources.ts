@@ -6,6 +6,7 @@ import type { DnsConfig, Seed } from '../../config/config.ts';
 import { formatSeed } from '../../config/values.ts';
 import type { SourceSpec } from './discovery.ts';
 import { createAddressSource, createServiceSource } from './dns-source.ts';
+import { accessFor, createKubernetesSource } from './kubernetes/kubernetes-source.ts';
 import { createStaticSource } from './static-source.ts';
 
 /** One source for every seed, in their order: it decides which member comes first. */
@@ -27,7 +28,7 @@ function sourceOf(seed: Seed, dns: DnsConfig): SourceSpec {
       return { key: `${label} ${intervalMs}`, create: createServiceSource(label, seed, { intervalMs }) };
     }
     case 'kubernetes':
-      throw new Error(`${label}: no source yet`);
+      return { key: label, create: createKubernetesSource(label, seed, accessFor(seed)) };
     default:
       return unreachable(seed);
   }

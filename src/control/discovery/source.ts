@@ -53,8 +53,8 @@ export type CreateSource = (context: SourceContext) => DestinationSource;
 /** The part every source has in common: the last good answer, and telling what is news. */
 export type SourceLedger = {
   report(): SourceReport;
-  /** A good answer, in a stable order. */
-  succeed(destinations: readonly Destination[]): void;
+  /** A good answer, in a stable order. @param flaw what was wrong with it nevertheless */
+  succeed(destinations: readonly Destination[], flaw?: SourceFailure | null): void;
   /** No answer, or one that is none: the destinations stay. */
   fail(failure: SourceFailure): void;
 };
@@ -85,17 +85,17 @@ export function createSourceLedger(
   };
   return {
     report: () => report,
-    succeed(destinations) {
+    succeed(destinations, flaw = null) {
       become({
         ...report,
         destinations,
         lastSuccessAtMs: Date.now(),
-        failure: null,
+        failure: flaw,
         successes: report.successes + 1,
       });
     },
-    fail(failure) {
-      become({ ...report, failure, failures: report.failures + 1 });
+    fail({ code, message }) {
+      become({ ...report, failure: { code, message }, failures: report.failures + 1 });
     },
   };
 }
