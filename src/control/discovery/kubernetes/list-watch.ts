@@ -18,6 +18,8 @@ export type ListWatchTimes = {
   readonly stallMs: number;
   /** How long the API is asked to keep a watch open; up to a quarter more, so that not all routers come back at once. */
   readonly watchMs: number;
+  /** A watch that ends sooner was none, and the next one waits: nothing that ends them all is stormed. */
+  readonly shortMs: number;
   /** A complete list is made at least so often, in case an event was lost. */
   readonly relistMs: number;
 };
@@ -26,6 +28,7 @@ export const LIST_WATCH_TIMES: ListWatchTimes = {
   answerMs: 15_000,
   stallMs: 120_000,
   watchMs: 240_000,
+  shortMs: 1000,
   relistMs: 600_000,
 };
 
@@ -110,9 +113,8 @@ export class ListWatch<T extends ApiObject> {
     while (!signal.aborted && now() - this.#listedAtMs < times.relistMs) {
       const startedAtMs = now();
       const end = await this.#watch(signal);
-      const wasShort = now() - startedAtMs < SHORT_WATCH_MS;
+      const wasShort = now() - startedAtMs < times.shortMs;
       if (!wasShort) this.#backoff.reset();
-      // A server, or something between, that ends every watch at once is not stormed.
       else await this.#pause(this.#backoff.nextMs());
       if (end === 'lost') return;
     }
@@ -141,7 +143,7 @@ export class ListWatch<T extends ApiObject> {
       const failure = error instanceof z.ZodError ? badAnswer(error) : toApiFailure(error);
       if (failure.code === 'http_410') return 'lost';
       // A stream that broke can be taken up again where it was; whether the API is there, the next question shows.
-      if (answer !== null && !LASTING_CODES.has(failure.code)) return 'ended';
+      if (answer !== null && !isLasting(failure)) return 'ended';
       throw failure;
     } finally {
       answer?.destroy();
@@ -196,13 +198,15 @@ export class ListWatch<T extends ApiObject> {
   }
 }
 
+/** Whether a new watch from the same place would run into it again. */
+function isLasting({ code }: ApiFailure): boolean {
+  return code === 'bad_answer' || code === 'stalled' || code.startsWith('watch_');
+}
+
 function badAnswer(error: z.ZodError): ApiFailure {
   return new ApiFailure('bad_answer', z.prettifyError(error));
 }
 
 const HTTP_GONE = 410;
-/** What a new watch from the same place would run into again. */
-const LASTING_CODES: ReadonlySet<string> = new Set(['bad_answer', 'stalled']);
-const SHORT_WATCH_MS = 1000;
 const REFRESH_GAP_MS = 10_000;
 const MAX_RETRY_AFTER_MS = 60_000;
