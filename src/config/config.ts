@@ -83,6 +83,8 @@ export type RouteConfig = {
 export type ClusterConfig = {
   readonly topology: TopologyKind;
   readonly seeds: readonly Seed[];
+  /** Where the members are kept for a start without DNS; null for nowhere. */
+  readonly stateFile: string | null;
   /** Behind the names of Aurora's instances; empty to take it from the seeds. */
   readonly auroraDomain: string;
   readonly user: string;

@@ -188,6 +188,7 @@ function toConfig(settings: Settings, context: ParseContext): Config {
     cluster: {
       topology: cluster.topology,
       seeds: cluster.seeds.map(toSeed),
+      stateFile: cluster.stateFile ?? null,
       auroraDomain: (cluster.auroraDomain ?? '').replace(/^\./, '').toLowerCase(),
       user: cluster.user ?? '',
       password: context.passwordFile?.ok === true ? context.passwordFile.text : (cluster.password ?? ''),

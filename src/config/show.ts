@@ -15,6 +15,7 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
     cluster: {
       topology: cluster.topology,
       seeds: cluster.seeds.map(formatSeed),
+      ...(cluster.stateFile === null ? {} : { stateFile: cluster.stateFile }),
       ...(cluster.user === '' ? {} : { user: cluster.user }),
       ...(cluster.password === '' ? {} : { password: MASK }),
     },

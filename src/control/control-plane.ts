@@ -26,18 +26,14 @@ import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import { seedSources } from './discovery/seed-sources.ts';
 import type { SourceReport } from './discovery/source.ts';
 import { recordReport } from './discovery/source-events.ts';
+import { createStateFile, rememberedAt, type StateFile } from './discovery/state-file.ts';
 import { createMemberSlots } from './member-slots.ts';
-import {
-  MemberWatch,
-  type ProbeCounts,
-  type Trouble,
-  type WatchedAddress,
-  type WatchSettings,
-} from './member-watch.ts';
+import { MemberWatch, type ProbeCounts, type WatchedAddress, type WatchSettings } from './member-watch.ts';
 import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
 import { RouterRegistration } from './metadata/registration.ts';
 import type { RegisteredRoute } from './metadata/router-row.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
+import { recordTrouble } from './trouble-events.ts';
 
 /** The part of the configuration the control plane goes by. */
 export type ControlConfig = Pick<
@@ -85,6 +81,7 @@ class Control implements ControlPlane {
   readonly #slots = createMemberSlots();
   readonly #watches = new Map<string, MemberWatch>();
   readonly #discovery: Discovery;
+  readonly #stateFile: StateFile;
   readonly #registration: RouterRegistration;
   readonly #programVersion: string;
   readonly #tick: NodeJS.Timeout;
@@ -108,7 +105,9 @@ class Control implements ControlPlane {
     this.#now = options.now ?? (() => performance.now());
     this.#random = options.random ?? Math.random;
     this.#intervalMs = options.config.probe.doubtIntervalMs;
+    this.#stateFile = createStateFile(() => this.#config.cluster.stateFile, options.events);
     this.#discovery = createDiscovery({
+      remembered: rememberedAt(options.config.cluster.stateFile, options.events),
       sources: seedSources(options.config.cluster.seeds, options.config.dns),
       resolver: this.#resolver,
       now: this.#now,
@@ -197,7 +196,10 @@ class Control implements ControlPlane {
     if (this.#isClosed || this.#isDeciding) return;
     this.#isDeciding = true;
     try {
-      this.#discovery.settle((address) => isHeard(this.#watches.get(address)?.observation));
+      this.#discovery.settle({
+        isHeard: (address) => isHeard(this.#watches.get(address)?.observation),
+        idAt: (address) => this.#watches.get(address)?.observation.answer?.serverUuid ?? '',
+      });
       let decision = this.#makeDecision();
       // Addresses that were just discovered may be known already, literal ones are.
       if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
@@ -245,6 +247,7 @@ class Control implements ControlPlane {
     if (!difference.isChanged) return;
     this.#topology = after;
     this.#publish(after);
+    this.#stateFile.remember(after);
     recordDecision(this.#events, after, difference, this.#lastPrimary, cause);
     this.#lastPrimary = after.primary ?? this.#lastPrimary;
   }
@@ -277,7 +280,10 @@ class Control implements ControlPlane {
       now: this.#now,
       random: this.#random,
       onObservation: (cause) => this.#decide(cause),
-      onTrouble: (trouble) => this.#recordTrouble(target.address, trouble),
+      onTrouble: (trouble) => {
+        recordTrouble(this.#events, target.address, this.#config.cluster.user, trouble);
+        if (trouble !== null) this.#discovery.refresh();
+      },
       onMissingStats: () => {
         this.#events.record(
           'warn',
@@ -287,24 +293,6 @@ class Control implements ControlPlane {
         );
       },
     });
-  }
-
-  #recordTrouble(address: string, trouble: Trouble | null): void {
-    const { user } = this.#config.cluster;
-    if (trouble === null) {
-      this.#events.record('info', 'member_answers', `${address} answers again`, { member: address });
-      return;
-    }
-    this.#discovery.refresh();
-    const fields = {
-      member: address,
-      failure: trouble.kind,
-      error_number: trouble.errorNumber,
-      detail: trouble.message,
-    };
-    const hint = troubleHint(trouble, user);
-    const level = QUIET_KINDS.has(trouble.kind) ? 'info' : 'warn';
-    this.#events.record(level, 'member_does_not_answer', `${address}: ${hint}${trouble.message}`, fields);
   }
 
   /** Probes are closest together in the first seconds of doubt, and settle down when it lasts. */
@@ -347,22 +335,6 @@ function parseAddress(address: string): Omit<WatchedAddress, 'dialHost'> | null 
   return host === undefined ? null : { address, host, port: Number(port) };
 }
 
-/** What to do about it, where that is not plain from what the server said. */
-function troubleHint(trouble: Trouble, user: string): string {
-  switch (trouble.kind) {
-    case 'access-denied':
-      return `the monitoring account '${user}' may not log in: `;
-    case 'missing-grant':
-      return `GRANT SELECT ON performance_schema.replication_group_members TO '${user}' is missing: `;
-    case 'not-mysql':
-      return 'does not speak MySQL: ';
-    case 'closed':
-      return 'the control session ended: ';
-    default:
-      return '';
-  }
-}
-
 const DECISION_TOPOLOGIES = {
   auto: 'auto',
   'group-replication': 'group-replication',
@@ -374,8 +346,6 @@ const DECISION_TOPOLOGIES = {
   static: 'static',
 } as const satisfies Record<TopologyKind, DecisionTopology>;
 
-/** Ended sessions are re-opened at once; what follows, if anything, is the news. */
-const QUIET_KINDS: ReadonlySet<string> = new Set(['closed']);
 /** What a commit is told that its group did not take. */
 const ER_RUN_HOOK_ERROR = 3100;
 const TICK_MS = 50;

@@ -18,6 +18,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
     cluster: {
       topology: 'auto',
       seeds: [{ kind: 'address', host: 'db', port: 3306 }],
+      stateFile: null,
       auroraDomain: '',
       user: 'router',
       password: '',
@@ -97,6 +98,7 @@ t.test(
 cluster:
   topology: group-replication
   seeds: ["127.0.0.1:3311", "[::1]:3312", db]
+  stateFile: /var/lib/fairlead/members.json
   user: router
   password: "p: #w"
 routes:

@@ -8,6 +8,15 @@ const seedsOf = (sources: Parameters<typeof configOf>[0]) => configOf(sources).c
 
 const ADDRESS = { kind: 'address', host: 'db-0', port: 3306 };
 const DNS = { kind: 'dns', name: 'db.example', port: 3306, srv: false, service: 'mysql', targetPrefix: '' };
+const KUBERNETES = {
+  kind: 'kubernetes',
+  service: 'db',
+  namespace: null,
+  port: null,
+  podSelector: '',
+  clusterDomain: 'cluster.local',
+  kubeconfig: null,
+};
 
 t.test('names are written as maps or on one line, alone or in a list', async (t) => {
   const table: readonly (readonly [written: string, seeds: readonly unknown[]])[] = [
@@ -24,6 +33,16 @@ t.test('names are written as maps or on one line, alone or in a list', async (t)
       [{ ...DNS, srv: true, targetPrefix: 'db-', service: 'mysqlx' }],
     ],
     ['["srv://_mysql._tcp.db.example"]', [{ ...DNS, srv: true, name: '_mysql._tcp.db.example' }]],
+    ['{ kubernetes: { service: db } }', [KUBERNETES]],
+    ['["kubernetes:///db"]', [KUBERNETES]],
+    [
+      '["kubernetes://ns/db?port=3307&podSelector=app%3Ddb"]',
+      [{ ...KUBERNETES, namespace: 'ns', port: 3307, podSelector: 'app=db' }],
+    ],
+    [
+      '{ kubernetes: { service: db, port: mysqlx, clusterDomain: k8s.example, kubeconfig: /etc/kube } }',
+      [{ ...KUBERNETES, port: 'mysqlx', clusterDomain: 'k8s.example', kubeconfig: '/etc/kube' }],
+    ],
     // A host of that name.
     ['["dns:3307"]', [{ kind: 'address', host: 'dns', port: 3307 }]],
   ];
@@ -71,6 +90,14 @@ t.test('what is wrong within a seed is told where it stands', async (t) => {
     ['[{ dnss: { name: a } }]', [/cluster\.seeds\[0\] = a map of keys: must be a host/]],
     ['["dns://a:0"]', [/cluster\.seeds\[0\]\.dns\.port = 0/]],
     ['["dns://a/b"]', [/cluster\.seeds\[0\] = "dns:\/\/a\/b": must be a host/]],
+    [
+      '{ kubernetes: { service: Db, namespace: a_b, port: 0 } }',
+      [
+        /cluster\.seeds\[0\]\.kubernetes\.service = "Db": must be 1 to 63 lower-case letters/,
+        /cluster\.seeds\[0\]\.kubernetes\.namespace = "a_b"/,
+        /cluster\.seeds\[0\]\.kubernetes\.port = 0: must be the name of a port or its number/,
+      ],
+    ],
     ['["srv://u:geheim@a"]', [/cluster\.seeds\[0\] = "srv:\/\/\*\*\*@a": must be a host/]],
     ['["srv://a?__proto__=1"]', [/cluster\.seeds\[0\]\.dns\.__proto__: is not a known key/]],
     [

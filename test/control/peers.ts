@@ -75,6 +75,7 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
     cluster: {
       topology: facts.topology ?? 'auto',
       seeds: facts.seeds.map(([host, port]) => ({ kind: 'address', host, port })),
+      stateFile: null,
       auroraDomain: '',
       user: facts.user ?? 'router',
       password: facts.password ?? 'router-secret',

@@ -30,6 +30,11 @@ export const cluster = z.strictObject({
     why: 'Set it where the seeds are names of your own. Without it the seeds are the only members that are known.',
     maxLength: 253,
   }),
+  stateFile: text({
+    doc: 'File to keep the members in that are served: names, addresses and identities, no secrets.',
+    why: 'For a start while neither DNS nor Kubernetes answers: the router asks the servers where they were last. Put it where it outlives the process. A relative path starts at the working directory.',
+    maxLength: 4096,
+  }),
   user: text({
     doc: 'Account the router asks the members with; needed unless `cluster.topology` is `static`.',
     why: 'Under Group Replication it needs SELECT on performance_schema.replication_group_members and replication_group_member_stats; under asynchronous replication REPLICATION CLIENT (MariaDB: SLAVE MONITOR) lets it tell a replica that is writable by mistake. Clients never use it.',

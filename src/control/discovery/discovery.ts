@@ -19,11 +19,19 @@ export type Discovery = {
   reports(): readonly SourceReport[];
   /** Takes these sources instead; those that were there already stay. What the others found is dropped. */
   use(sources: readonly SourceSpec[]): void;
-  /** Lets go of what was dropped. Called with every decision. @param isHeard whether an address was asked and it is known what came of it */
-  settle(isHeard: (address: string) => boolean): void;
+  /** Lets go of what was dropped, and of what was remembered and is somebody else now. Called with every decision. */
+  settle(heard: Heard): void;
   /** Asks the sources soon: members do not answer where they were. */
   refresh(): void;
   close(): void;
+};
+
+/** What is known of the servers behind addresses. */
+export type Heard = {
+  /** Whether an address was asked and it is known what came of it. */
+  isHeard(address: string): boolean;
+  /** `server_uuid` of who has answered there last; empty while nobody has. */
+  idAt(address: string): string;
 };
 
 /** A source to be made. */
@@ -35,6 +43,8 @@ export type SourceSpec = {
 
 export type DiscoveryOptions = Omit<SourceContext, 'onReport'> & {
   readonly sources: readonly SourceSpec[];
+  /** What an earlier run has found: gone by as long as no source finds anything. */
+  readonly remembered: readonly Destination[];
   /** How long a destination that was dropped still counts as leaving, so that its sessions can end. */
   readonly leaveMs: () => number;
   /** Called when `destinations` or a report has changed. */
@@ -57,12 +67,14 @@ class SourceSet implements Discovery {
   readonly #options: DiscoveryOptions;
   #sources: ReadonlyMap<string, DestinationSource> = new Map();
   #named: readonly Destination[] = [];
+  #remembered: readonly Destination[];
   readonly #dropped = new Map<string, Dropped>();
   #terminating: ReadonlySet<string> = new Set();
   #isOpening = false;
 
   constructor(options: DiscoveryOptions) {
     this.#options = options;
+    this.#remembered = options.remembered;
     this.use(options.sources);
   }
 
@@ -84,7 +96,8 @@ class SourceSet implements Discovery {
   }
 
   reports(): readonly SourceReport[] {
-    return [...this.#sources.values()].map((source) => source.report());
+    const remembered = this.#remembered.length === 0 ? [] : [rememberedReport(this.#remembered)];
+    return [...this.#ownReports(), ...remembered];
   }
 
   use(specs: readonly SourceSpec[]): void {
@@ -105,11 +118,16 @@ class SourceSet implements Discovery {
     this.#renew();
   }
 
-  settle(isHeard: (address: string) => boolean): void {
+  settle({ isHeard, idAt }: Heard): void {
+    const isTaken = ({ id, address }: Destination) => idAt(address) !== '' && idAt(address) !== id;
+    if (this.#remembered.some(isTaken)) {
+      this.#remembered = this.#remembered.filter((destination) => !isTaken(destination));
+      this.#renew();
+    }
     if (this.#dropped.size === 0) return;
     const now = this.#options.now();
     // A source that has never answered may still name it.
-    const isComplete = this.reports().every(({ lastSuccessAtMs }) => lastSuccessAtMs !== null);
+    const isComplete = this.#ownReports().every(({ lastSuccessAtMs }) => lastSuccessAtMs !== null);
     const areOthersHeard = this.#named.every(({ address }) => isHeard(address));
     for (const [address, dropped] of this.#dropped) {
       const { leavingSinceMs, atMs } = dropped;
@@ -129,8 +147,14 @@ class SourceSet implements Discovery {
     for (const source of this.#sources.values()) source.close();
   }
 
+  #ownReports(): readonly SourceReport[] {
+    return [...this.#sources.values()].map((source) => source.report());
+  }
+
   #renew(): void {
     const before = this.#named;
+    // Once anything is found that is true now, what was true once has done its duty.
+    if (this.#ownReports().some(({ lastSuccessAtMs }) => lastSuccessAtMs !== null)) this.#remembered = [];
     this.#named = mergeDestinations(this.reports().map(({ destinations }) => destinations));
     const terminating = this.#named.filter(({ hint }) => hint === 'terminating');
     this.#terminating = new Set(terminating.map(({ address }) => address));
@@ -142,6 +166,18 @@ class SourceSet implements Discovery {
       this.#dropped.set(address, { destination, atMs, leavingSinceMs: null });
     }
   }
+}
+
+function rememberedReport(destinations: readonly Destination[]): SourceReport {
+  return {
+    kind: 'state-file',
+    name: 'state file',
+    destinations,
+    lastSuccessAtMs: null,
+    failure: null,
+    successes: 0,
+    failures: 0,
+  };
 }
 
 /** A new address that stays silent keeps an old one in place for so long. */

@@ -36,30 +36,30 @@ t.test('a destination that is named no more stays until the others are heard, th
   lab.find('one', ['a:1', 'b:1']);
   t.strictSame(lab.addresses(), ['a:1', 'b:1'], 'two has not answered yet');
   lab.find('one', ['a:1']);
-  discovery.settle(() => true);
+  discovery.settle(ALL_HEARD);
   t.strictSame([lab.addresses(), lab.dropped()], [['a:1', 'b:1'], []], 'two may still name it');
   lab.find('two', ['c:1']);
-  discovery.settle((address) => address === 'a:1');
+  discovery.settle(heardWhere((address) => address === 'a:1'));
   t.strictSame(
     [lab.addresses(), lab.dropped()],
     [['a:1', 'c:1', 'b:1'], []],
     'c may be b under another name',
   );
-  discovery.settle(() => true);
+  discovery.settle(ALL_HEARD);
   t.strictSame(lab.dropped(), ['b:1']);
   lab.pass(999);
-  discovery.settle(() => true);
+  discovery.settle(ALL_HEARD);
   t.strictSame(lab.addresses(), ['a:1', 'c:1', 'b:1'], 'its sessions have their time');
   lab.pass(1);
-  discovery.settle(() => true);
+  discovery.settle(ALL_HEARD);
   t.strictSame([lab.addresses(), lab.dropped()], [['a:1', 'c:1'], []]);
 
   lab.find('two', []);
   lab.pass(4999);
-  discovery.settle(() => false);
+  discovery.settle(heardWhere(() => false));
   t.strictSame(lab.dropped(), []);
   lab.pass(1);
-  discovery.settle(() => false);
+  discovery.settle(heardWhere(() => false));
   t.strictSame(lab.dropped(), ['c:1'], 'a silent one does not keep it for ever');
   lab.find('two', ['c:1']);
   t.strictSame([lab.addresses(), lab.dropped()], [['a:1', 'c:1'], []], 'named again, it is back');
@@ -95,15 +95,43 @@ t.test('after a reload a source that is configured as before goes on', async (t)
   lab.use(['two', 'three']);
   t.strictSame(lab.closed, ['one']);
   t.strictSame(lab.addresses(), ['b:1', 'a:1'], 'a may be what three will name');
-  lab.discovery.settle(() => true);
+  lab.discovery.settle(ALL_HEARD);
   t.strictSame(lab.dropped(), []);
   lab.find('three', ['d:1']);
-  lab.discovery.settle(() => true);
+  lab.discovery.settle(ALL_HEARD);
   t.strictSame([lab.addresses(), lab.dropped()], [['b:1', 'd:1', 'a:1'], ['a:1']]);
 });
 
+t.test(
+  'what was remembered is gone by until a source finds anything, and not where somebody else is',
+  async (t) => {
+    const remembered = [
+      named('db-0:3306', { id: 'uuid-0', dialHost: '10.0.0.1' }),
+      named('db-1:3306', { id: 'uuid-1', dialHost: '10.0.0.2' }),
+    ];
+    const lab = createLab(['one', 'two'], remembered);
+    t.strictSame(lab.addresses(), ['db-0:3306', 'db-1:3306']);
+    t.equal(lab.discovery.dialHost('db-1:3306'), '10.0.0.2');
+    t.match(lab.discovery.reports(), [{}, {}, { kind: 'state-file', destinations: { length: 2 } }]);
+    lab.fail('one', 'ENOTFOUND');
+    const ids = new Map([
+      ['db-0:3306', 'uuid-0'],
+      ['db-1:3306', 'uuid-9'],
+    ]);
+    lab.discovery.settle({ isHeard: () => true, idAt: (address) => ids.get(address) ?? '' });
+    t.strictSame(lab.addresses()[0], 'db-0:3306');
+    t.match(lab.discovery.reports()[2], { destinations: { length: 1 } }, 'the other is somebody else now');
+    lab.find('two', ['db-0:3306']);
+    t.equal(lab.discovery.dialHost('db-0:3306'), null, 'a source knows better');
+    t.equal(lab.discovery.reports().length, 2);
+  },
+);
+
+const heardWhere = (isHeard: (address: string) => boolean) => ({ isHeard, idAt: () => '' });
+const ALL_HEARD = heardWhere(() => true);
+
 /** A discovery with sources that find what the test says. */
-function createLab(names: readonly string[]) {
+function createLab(names: readonly string[], remembered: readonly Destination[] = []) {
   let nowMs = 0;
   const ledgers = new Map<string, SourceLedger>();
   const changes: string[] = [];
@@ -120,6 +148,7 @@ function createLab(names: readonly string[]) {
   const resolver = createNameResolver({ servers: ['127.0.0.1:1'] });
   const discovery = createDiscovery({
     sources: specs(names),
+    remembered,
     resolver,
     now: () => nowMs,
     random: () => 0.5,

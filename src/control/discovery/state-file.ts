@@ -1,0 +1,100 @@
+/**
+ * The members of the last good topology on disk, for a start while no source finds anything: names, addresses and
+ * identities. No secrets, and no roles: those come from the servers.
+ */
+import { readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { bareDestination, type Destination } from '../../../routing/destinations.ts';
+import type { Topology } from '../../../routing/topology.ts';
+import type { EventLog } from '../../shared/events.ts';
+
+const memberSchema = z.object({
+  address: z.string().regex(/^(?:\[[0-9a-fA-F:]+\]|[^\s:[\]]+):\d{1,5}$/),
+  server_uuid: z.string().min(1).max(100),
+  host: z.string().refine((host) => isIP(host) !== 0),
+});
+const stateSchema = z.object({ version: z.literal(1), members: z.array(memberSchema).max(1000) });
+
+/** What an earlier run has kept, where it was told to. */
+export function rememberedAt(path: string | null, events: EventLog): readonly Destination[] {
+  return path === null ? [] : readStateFile(path, events);
+}
+
+/** What the file holds; nothing where there is none. One that cannot be read is told of and ignored. */
+export function readStateFile(path: string, events: EventLog): readonly Destination[] {
+  try {
+    const { members } = stateSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return members.map(({ address, server_uuid: id, host }) => ({
+      ...bareDestination(address),
+      id,
+      dialHost: host,
+    }));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
+    events.record('warn', 'state_file_unusable', `${path} is ignored: ${reason}`, { file: path });
+    return [];
+  }
+}
+
+export type StateFile = {
+  /** Writes the members, if they are others than before; an empty list never. */
+  remember(topology: Topology): void;
+};
+
+/** @param path where to write now; null for nowhere */
+export function createStateFile(path: () => string | null, events: EventLog): StateFile {
+  let written = '';
+  let isWriting = false;
+  let pending: string | null = null;
+  let failure = '';
+
+  const write = async (target: string, text: string): Promise<void> => {
+    // Whoever reads sees the former file or this one, and never half of one.
+    await writeFile(`${target}.new`, text, { mode: 0o600, flush: true });
+    await rename(`${target}.new`, target);
+  };
+  const next = (): void => {
+    const target = path();
+    if (isWriting || pending === null || target === null) return;
+    const text = pending;
+    pending = null;
+    isWriting = true;
+    write(target, text)
+      .then(
+        () => {
+          failure = '';
+        },
+        (error: unknown) => {
+          const reason = error instanceof Error ? error.message : String(error);
+          if (reason === failure) return;
+          failure = reason;
+          events.record('warn', 'state_file_not_written', `${target} cannot be written: ${reason}`, {
+            file: target,
+          });
+        },
+      )
+      .finally(() => {
+        isWriting = false;
+        next();
+      });
+  };
+
+  return {
+    remember(topology) {
+      const members = topology.members.flatMap(({ id, address, dial, state }) =>
+        id === '' || dial === null || state !== 'ONLINE'
+          ? []
+          : [{ address, server_uuid: id, host: dial.host }],
+      );
+      if (members.length === 0) return;
+      const text = `${JSON.stringify({ version: 1, members }, null, 2)}\n`;
+      if (text === written) return;
+      written = text;
+      pending = text;
+      next();
+    },
+  };
+}
