@@ -43,8 +43,8 @@ export class ServerPeer extends Wire {
   }
 
   /** Greets, and lets everybody in but nobody's farewell. @returns whether a client is in */
-  async logIn(): Promise<boolean> {
-    const login = await this.readLogin();
+  async logIn(capabilityFlags: number = SERVER_CAPABILITIES): Promise<boolean> {
+    const login = await this.readLogin(capabilityFlags);
     if (login === null) return false;
     if (this.username === FAREWELL_USER) {
       this.err(2, 1045, '28000', 'Access denied');
