@@ -189,7 +189,9 @@ t.test('a signal storm does not become a connection storm', async (t) => {
   gone.close();
   const { plane, until } = startPlane({ seeds: [['127.0.0.1', gone.port]] });
   t.teardown(() => plane.close());
-  await until('the first failure', ({ members }) => members.some(({ reason }) => reason === 'refuses connections'));
+  await until('the first failure', ({ members }) =>
+    members.some(({ reason }) => reason === 'refuses connections'),
+  );
   const startedAtMs = performance.now();
   const refusals = (): number =>
     plane.memberProbes().get(`127.0.0.1:${gone.port}`)?.errorsByKind.get('refused') ?? 0;
