@@ -28,12 +28,13 @@ import type { SourceReport } from './discovery/source.ts';
 import { recordReport } from './discovery/source-events.ts';
 import { createStateFile, rememberedAt, type StateFile } from './discovery/state-file.ts';
 import { createMemberSlots } from './member-slots.ts';
-import { MemberWatch, type ProbeCounts, type WatchedAddress, type WatchSettings } from './member-watch.ts';
+import { MemberWatch } from './member-watch.ts';
 import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
 import { RouterRegistration } from './metadata/registration.ts';
 import type { RegisteredRoute } from './metadata/router-row.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
 import { recordTrouble } from './trouble-events.ts';
+import type { ProbeCounts, WatchedAddress, WatchSettings } from './watch-options.ts';
 
 /** The part of the configuration the control plane goes by. */
 export type ControlConfig = Pick<

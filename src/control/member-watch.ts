@@ -2,60 +2,14 @@
  * Keeps asking one address: resolves its name, keeps one control session open, probes it at the pace of the moment, and
  * tells what it saw. At most one probe is under way.
  */
-import type { Failure, FailureKind, MemberAnswer, Observation } from '../../routing/observations.ts';
+import type { Failure, MemberAnswer, Observation } from '../../routing/observations.ts';
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 import { type ControlSession, openControlSession } from './control-session.ts';
-import { MetadataReader, type MetadataReaderSettings } from './metadata/metadata-reader.ts';
+import { MetadataReader } from './metadata/metadata-reader.ts';
 import { createNameWatch, type NameWatch } from './name-watch.ts';
 import { type Backoff, createBackoff, withJitter } from './pace.ts';
-import type { NameResolver } from './resolver.ts';
-import type { ControlAccount } from './server-connection.ts';
-
-export type WatchSettings = {
-  readonly account: ControlAccount;
-  readonly intervalMs: number;
-  /** Deadline of one probe, and of one TCP connect. */
-  readonly timeoutMs: number;
-  /** Null where metadata is not read. */
-  readonly metadata: MetadataReaderSettings | null;
-};
-
-export type WatchedAddress = {
-  readonly address: string;
-  readonly host: string;
-  readonly port: number;
-  /** The IP address of `host`, where discovery knows it; else it is resolved. */
-  readonly dialHost: string | null;
-};
-
-export type MemberWatchOptions = {
-  readonly target: WatchedAddress;
-  /** False for a static topology: then only the name is resolved. */
-  readonly asks: boolean;
-  readonly resolver: NameResolver;
-  readonly settings: WatchSettings;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
-  readonly random: () => number;
-  /** Called after everything that changed the observation. */
-  onObservation(cause: string): void;
-  /** Called when the kind of failure changed, and with null when an answer ended a failure. */
-  onTrouble(trouble: Trouble | null): void;
-  /** Called once when it turns out that the account may not read view ids. */
-  onMissingStats(): void;
-};
-
-export type Trouble = { readonly kind: FailureKind; readonly message: string; readonly errorNumber: number };
-
-/** For metrics. */
-export type ProbeCounts = {
-  readonly lastProbeSeconds: number | null;
-  /** Wall clock. */
-  readonly lastAnswerAtMs: number | null;
-  /** Kinds of failure in snake_case, as metrics spell them. */
-  readonly errorsByKind: ReadonlyMap<string, number>;
-};
+import type { MemberWatchOptions, ProbeCounts, WatchSettings } from './watch-options.ts';
 
 /** The connection to the member: one of these at a time. */
 type Link =

@@ -1,6 +1,6 @@
 /** What an operator reads of a member that does not answer, and of one that answers again. */
 import type { EventLog } from '../shared/events.ts';
-import type { Trouble } from './member-watch.ts';
+import type { Trouble } from './watch-options.ts';
 
 /** @param user the account the member was asked with */
 export function recordTrouble(

@@ -1,0 +1,50 @@
+/** What a member is watched with, and what its watch tells beside observations. */
+import type { FailureKind } from '../../routing/observations.ts';
+import type { MetadataReaderSettings } from './metadata/metadata-reader.ts';
+import type { NameResolver } from './resolver.ts';
+import type { ControlAccount } from './server-connection.ts';
+
+export type WatchSettings = {
+  readonly account: ControlAccount;
+  readonly intervalMs: number;
+  /** Deadline of one probe, and of one TCP connect. */
+  readonly timeoutMs: number;
+  /** Null where metadata is not read. */
+  readonly metadata: MetadataReaderSettings | null;
+};
+
+export type WatchedAddress = {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  /** The IP address of `host`, where discovery knows it; else it is resolved. */
+  readonly dialHost: string | null;
+};
+
+export type MemberWatchOptions = {
+  readonly target: WatchedAddress;
+  /** False for a static topology: then only the name is resolved. */
+  readonly asks: boolean;
+  readonly resolver: NameResolver;
+  readonly settings: WatchSettings;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Called after everything that changed the observation. */
+  onObservation(cause: string): void;
+  /** Called when the kind of failure changed, and with null when an answer ended a failure. */
+  onTrouble(trouble: Trouble | null): void;
+  /** Called once when it turns out that the account may not read view ids. */
+  onMissingStats(): void;
+};
+
+export type Trouble = { readonly kind: FailureKind; readonly message: string; readonly errorNumber: number };
+
+/** For metrics. */
+export type ProbeCounts = {
+  readonly lastProbeSeconds: number | null;
+  /** Wall clock. */
+  readonly lastAnswerAtMs: number | null;
+  /** Kinds of failure in snake_case, as metrics spell them. */
+  readonly errorsByKind: ReadonlyMap<string, number>;
+};
