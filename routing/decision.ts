@@ -18,6 +18,7 @@ import {
   isHeard,
   standingAnswer,
 } from './observations.ts';
+import { preferReads } from './reads.ts';
 import { createRoster } from './roster.ts';
 import { decideStatic } from './static-decision.ts';
 import { passOverTerminating } from './terminating.ts';
@@ -26,7 +27,7 @@ import { unreachable } from './unreachable.ts';
 import { withXListeners } from './x-listeners.ts';
 
 export function decide(input: DecisionInput): Decision {
-  const decision = decideRoles(input);
+  const decision = preferReads(input, decideRoles(input));
   const topology = passOverTerminating(decision.topology, input.settings.terminating);
   return { ...decision, topology: withXListeners(topology, input) };
 }

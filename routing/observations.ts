@@ -4,6 +4,7 @@
  */
 import type { MetadataReading, MetadataSettings } from './metadata/facts.ts';
 import type { HighestView } from './metadata/picture.ts';
+import type { ReadHint, ReadSettings } from './reads.ts';
 import type { DialAddress, MemberRole, MemberState, Topology } from './topology.ts';
 
 /** One row of performance_schema.replication_group_members, channel group_replication_applier. */
@@ -200,6 +201,8 @@ export type DecisionSettings = {
   readonly metadata?: MetadataSettings;
   /** What the endpoints of Aurora's instances have in common, behind the name of the instance. Default: unknown. */
   readonly auroraDomain?: string;
+  /** Which members reads should rather go to; undefined for no preference. */
+  readonly reads?: ReadSettings;
 };
 
 /** What the members were found to be. */
@@ -227,6 +230,8 @@ export type DecisionMemory = {
    * infinity for one that was when it was first heard.
    */
   readonly syncedSinceMs: ReadonlyMap<string, number | null>;
+  /** Identities, or addresses, of members that are too far behind for reads. */
+  readonly behind?: ReadonlySet<string>;
 };
 
 export const EMPTY_MEMORY: DecisionMemory = {
@@ -245,6 +250,8 @@ export type DecisionInput = {
   readonly settings: DecisionSettings;
   /** Where members are dialled, by `server_uuid`, where somebody knows better than the group's own rows. */
   readonly endpoints?: ReadonlyMap<string, string>;
+  /** What discovery knows of members beside their addresses, by address. */
+  readonly hints?: ReadonlyMap<string, ReadHint>;
 };
 
 export type Decision = {

@@ -1,15 +1,21 @@
 /**
  * Which members a new session may try, and in which order.
  *
- * The names are MySQL Router's. The caller owns what changes between two calls: the round-robin position, who is in
+ * The names are MySQL Router's, but for `least-connections`. The caller owns what changes between two calls: the round-robin position, who is in
  * quarantine, and who has failed since the topology last changed (only `next-available` asks for that).
  */
+import { leastLoaded, type MemberLoad, nearFirst, rotated } from './preference.ts';
 import type { Member, Topology } from './topology.ts';
 import { unreachable } from './unreachable.ts';
 
 export type RouteRole = 'primary' | 'secondary' | 'primary-and-secondary';
 
-export type StrategyName = 'first-available' | 'round-robin' | 'round-robin-with-fallback' | 'next-available';
+export type StrategyName =
+  | 'first-available'
+  | 'round-robin'
+  | 'round-robin-with-fallback'
+  | 'least-connections'
+  | 'next-available';
 
 /** The part of a route that decides about candidates. */
 export type CandidateRoute = { readonly role: RouteRole; readonly strategy: StrategyName };
@@ -22,6 +28,7 @@ export type MemberPredicate = (member: Member) => boolean;
  * @param position any integer; the caller adds one for each new session of the route, over all threads
  * @param isQuarantined such members are left out while any other candidate is there: a quarantine of all is none
  * @param hasFailed for `next-available`: members that failed since the list began
+ * @param load for `least-connections`
  */
 export function candidates(
   topology: Topology,
@@ -29,15 +36,19 @@ export function candidates(
   position: number,
   isQuarantined: MemberPredicate,
   hasFailed: MemberPredicate = () => false,
+  load: MemberLoad = () => 0,
 ): readonly Member[] {
   const [wanted, fallback] = wantedAndFallback(topology, route);
   const isHealthy: MemberPredicate = (member) => !isQuarantined(member);
   const healthy = [
-    ...inOrder(wanted.filter(isHealthy), route, position, hasFailed),
-    ...inOrder(fallback.filter(isHealthy), route, position, hasFailed),
+    ...inOrder(wanted.filter(isHealthy), route, position, hasFailed, load),
+    ...inOrder(fallback.filter(isHealthy), route, position, hasFailed, load),
   ];
   if (healthy.length > 0) return healthy;
-  return [...inOrder(wanted, route, position, hasFailed), ...inOrder(fallback, route, position, hasFailed)];
+  return [
+    ...inOrder(wanted, route, position, hasFailed, load),
+    ...inOrder(fallback, route, position, hasFailed, load),
+  ];
 }
 
 /** Members with the role the route wants, and those to try after them. */
@@ -63,7 +74,9 @@ function wantedAndFallback(
       return [
         readers.filter((member) => member.role !== 'PRIMARY'),
         // Where a fallback is wanted, a primary also comes after secondaries that all turn out not to answer.
-        route.strategy === 'round-robin-with-fallback' ? primaries : [],
+        route.strategy === 'round-robin-with-fallback' || route.strategy === 'least-connections'
+          ? primaries
+          : [],
       ];
     }
     default:
@@ -82,25 +95,21 @@ function inOrder(
   route: CandidateRoute,
   position: number,
   hasFailed: MemberPredicate,
+  load: MemberLoad,
 ): readonly Member[] {
   switch (route.strategy) {
     case 'first-available':
       return members;
     case 'round-robin':
     case 'round-robin-with-fallback':
-      return rotated(members, position);
+      return nearFirst(members, (some) => rotated(some, position));
+    case 'least-connections':
+      return nearFirst(members, (some) => leastLoaded(some, position, load));
     case 'next-available':
       return notFailed(members, hasFailed);
     default:
       return unreachable(route.strategy);
   }
-}
-
-function rotated(members: readonly Member[], position: number): readonly Member[] {
-  if (members.length < 2) return members;
-  // A 32-bit counter that has wrapped is negative; as unsigned it goes on counting.
-  const start = (position >>> 0) % members.length;
-  return [...members.slice(start), ...members.slice(0, start)];
 }
 
 /** `next-available` moves down the list and never back; it stays on the last one, for giving that up helps nobody. */

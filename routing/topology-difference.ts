@@ -97,6 +97,8 @@ function isSame(before: Member, after: Member, field: MemberField): boolean {
       return isSameDial(before.dial, after.dial);
     case 'metadata':
       return isSameData(before.metadata, after.metadata);
+    case 'preference':
+      return isSameData(before.preference, after.preference);
     case 'x':
       return isSameDial(before.x?.dial, after.x?.dial) && before.x?.greets === after.x?.greets;
     default:
@@ -136,4 +138,5 @@ const MEMBER_FIELDS = [
   'reason',
   'slot',
   'metadata',
+  'preference',
 ] as const satisfies readonly MemberField[];

@@ -72,6 +72,15 @@ export type Member = {
   readonly reason: string;
   /** Index of the member's block of counters, 0 to MAX_MEMBER_SLOTS - 1, or -1 when all blocks are taken. */
   readonly slot: number;
+  /** Only where reads prefer some members to others. */
+  readonly preference?: {
+    /** Empty while unknown. */
+    readonly zone: string;
+    /** In the router's own zone. */
+    readonly isNear: boolean;
+    /** Share of new sessions relative to others; 0 for a last resort. */
+    readonly weight: number;
+  };
   /** Only where roles or rules come from InnoDB metadata. */
   readonly metadata?: MemberMetadata;
 };

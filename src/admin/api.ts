@@ -64,7 +64,8 @@ function topologyBody(sources: AdminSources): unknown {
       // The slot is an index into the counters and means nothing outside.
       const { address, id, role, state, slot: _, ...rest } = member;
       const lastProbeSeconds = probes?.get(address)?.lastProbeSeconds ?? null;
-      return { address, id, role, state, ...rest, metadata: rest.metadata ?? null, lastProbeSeconds };
+      const lag = probes?.get(address)?.lag ?? null;
+      return { address, id, role, state, ...rest, metadata: rest.metadata ?? null, lastProbeSeconds, lag };
     }),
     discovery: (sources.discovery?.() ?? []).map(
       ({ name, kind, destinations, lastSuccessAtMs, failure, successes, failures }) => ({

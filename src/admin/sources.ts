@@ -98,6 +98,8 @@ export type ProbeFacts = {
   readonly lastProbeSeconds: number | null;
   /** When the last answer came; null while none has. */
   readonly lastAnswerAtMs: number | null;
+  /** How far it was behind at that time; infinitely many seconds where replication stands still. Missing while unknown. */
+  readonly lag?: { readonly seconds: number | null; readonly transactions: number | null };
   /** Probes that failed, by kind of failure: a small fixed set, such as `timeout`, `refused`, `access_denied`. */
   readonly errorsByKind: ReadonlyMap<string, number>;
 };

@@ -57,8 +57,13 @@ export type Listen = { readonly host: string; readonly port: number };
 
 export type RouteRole = 'primary' | 'secondary' | 'primary-and-secondary';
 
-/** MySQL Router's own names. */
-export type StrategyName = 'first-available' | 'round-robin' | 'round-robin-with-fallback' | 'next-available';
+/** MySQL Router's own names, but for `least-connections`. */
+export type StrategyName =
+  | 'first-available'
+  | 'round-robin'
+  | 'round-robin-with-fallback'
+  | 'least-connections'
+  | 'next-available';
 
 /** `x`: X Protocol, on a port of its own. */
 export type RouteProtocol = 'classic' | 'x';
@@ -172,6 +177,19 @@ export type Config = {
     readonly clientKeepAliveMs: number;
     /** Largest HandshakeResponse41 accepted from a client that is not authenticated. */
     readonly maxHandshakeBytes: number;
+  };
+  readonly reads: {
+    /** Reads leave a member that is further behind; 0 means no limit. */
+    readonly maxLagMs: number;
+    /** The same in transactions; 0 means no limit. */
+    readonly maxQueue: number;
+    readonly whenAllBehind: 'use' | 'leave-out';
+    /** The router's own zone; empty for none. */
+    readonly zone: string;
+    /** By "host:port" or host. */
+    readonly zones: ReadonlyMap<string, string>;
+    /** By "host:port" or host. */
+    readonly weights: ReadonlyMap<string, number>;
   };
   readonly quarantine: { readonly threshold: number; readonly intervalMs: number };
   /** What may be served by a member whose group has lost its quorum. */

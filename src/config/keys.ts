@@ -9,6 +9,7 @@ import {
   parseHostName,
   parseListen,
   parseNameServer,
+  parsePairs,
   parseSize,
   SIZE_PATTERN,
 } from './values.ts';
@@ -149,6 +150,28 @@ export function text(facts: Words & { readonly maxLength: number }) {
       kind: 'text',
       ...words(facts),
       rule: `text of 1 to ${facts.maxLength} characters, in quotes where it looks like a number`,
+      defaultText: null,
+    });
+}
+
+/** `key=value` pairs on one line, as a map. */
+export function pairs(
+  facts: Words & { readonly valueRule: string; readonly valuePattern: RegExp; readonly example: string },
+) {
+  return z
+    .string()
+    .max(10_000)
+    .optional()
+    .transform((written, context): ReadonlyMap<string, string> => {
+      const parsed = parsePairs(written ?? '', facts.valuePattern);
+      if (parsed !== null) return parsed;
+      context.issues.push({ code: 'custom', input: written });
+      return z.NEVER;
+    })
+    .register(keyFacts, {
+      kind: 'text',
+      ...words(facts),
+      rule: `members with ${facts.valueRule} each, such as "${facts.example}"`,
       defaultText: null,
     });
 }

@@ -182,7 +182,7 @@ function remove(tree: Record<string, unknown>, section: string | number | undefi
 }
 
 function toConfig(settings: Settings, context: ParseContext): Config {
-  const { cluster, dns, probe, metadata, dial, hold, drain, limits, quarantine, relay } = settings;
+  const { cluster, dns, probe, metadata, dial, hold, drain, limits, reads, quarantine, relay } = settings;
   const pathOf = context.pathOf ?? ((_at: Path, written: string) => written);
   return {
     cluster: {
@@ -233,6 +233,14 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       idleTimeoutMs: limits.idleTimeout,
       clientKeepAliveMs: limits.clientKeepAlive,
       maxHandshakeBytes: limits.maxHandshakeBytes,
+    },
+    reads: {
+      maxLagMs: reads.maxLag,
+      maxQueue: reads.maxQueue,
+      whenAllBehind: reads.whenAllBehind,
+      zone: reads.zone ?? '',
+      zones: reads.zones,
+      weights: new Map([...reads.weights].map(([member, weight]) => [member, Number(weight)])),
     },
     quarantine: { threshold: quarantine.threshold, intervalMs: quarantine.interval },
     quorumLoss: settings.quorumLoss,

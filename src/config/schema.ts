@@ -11,6 +11,7 @@ import { cluster } from './sections/cluster.ts';
 import { dns } from './sections/dns.ts';
 import { dial, probe, quarantine } from './sections/members.ts';
 import { metadata } from './sections/metadata.ts';
+import { reads } from './sections/reads.ts';
 import { relay } from './sections/relay.ts';
 import { route } from './sections/route.ts';
 import { drain, hold, limits } from './sections/sessions.ts';
@@ -59,6 +60,7 @@ export const configSchema = z.strictObject({
   hold: hold.prefault({}).describe('Keeping clients waiting while there is no member for them.'),
   drain: drain.prefault({}).describe('Ending sessions without hurting them.'),
   limits: limits.prefault({}).describe('Bounds for clients.'),
+  reads: reads.prefault({}).describe('Which of several members reads should rather go to.'),
   quarantine: quarantine.prefault({}).describe('Setting aside members that cannot be reached.'),
   quorumLoss: choice(['auto', 'none', 'read', 'all'] as const, {
     doc: 'What a member may still serve when its group has lost its quorum: nothing, reads, or everything. `auto`: what `unreachable_quorum_allowed_traffic` in the metadata says, else nothing.',

@@ -10,12 +10,13 @@ import type { Path } from './yaml-file.ts';
 
 /** The tree a YAML file would hold for this configuration; a password is masked. */
 export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
-  const { cluster, dns, probe, metadata, dial, hold, drain, limits, quarantine, relay } = config;
+  const { cluster, dns, probe, metadata, dial, hold, drain, limits, reads, quarantine, relay } = config;
   return {
     cluster: {
       topology: cluster.topology,
       seeds: cluster.seeds.map(formatSeed),
       ...(cluster.stateFile === null ? {} : { stateFile: cluster.stateFile }),
+      ...(cluster.auroraDomain === '' ? {} : { auroraDomain: cluster.auroraDomain }),
       ...(cluster.user === '' ? {} : { user: cluster.user }),
       ...(cluster.password === '' ? {} : { password: MASK }),
     },
@@ -77,6 +78,14 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       clientKeepAlive: shownDuration(limits.clientKeepAliveMs),
       maxHandshakeBytes: formatSize(limits.maxHandshakeBytes),
     },
+    reads: {
+      maxLag: shownDuration(reads.maxLagMs),
+      maxQueue: reads.maxQueue,
+      whenAllBehind: reads.whenAllBehind,
+      ...(reads.zone === '' ? {} : { zone: reads.zone }),
+      ...shownPairs('zones', reads.zones),
+      ...shownPairs('weights', reads.weights),
+    },
     quarantine: { threshold: quarantine.threshold, interval: shownDuration(quarantine.intervalMs) },
     quorumLoss: config.quorumLoss,
     closeRoOnPromotion: config.closeRoOnPromotion,
@@ -84,6 +93,14 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
     readiness: config.readiness,
     log: config.log,
   };
+}
+
+function shownPairs(
+  key: string,
+  pairs: ReadonlyMap<string, string | number>,
+): Readonly<Record<string, string>> {
+  const written = [...pairs].map(([member, value]) => `${member}=${value}`).join(', ');
+  return written === '' ? {} : { [key]: written };
 }
 
 /** The same as YAML, with the place each value came from behind it. */

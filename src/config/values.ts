@@ -158,3 +158,15 @@ function inLargestUnit(amount: number, units: Readonly<Record<string, number>>):
 function isKeyOf<T extends object>(table: T, key: string | undefined): key is string & keyof T {
   return key !== undefined && Object.hasOwn(table, key);
 }
+
+/** "a=1, b=2" as a map; null where an item is none, or a key comes twice. */
+export function parsePairs(written: string, valuePattern: RegExp): ReadonlyMap<string, string> | null {
+  const parsed = new Map<string, string>();
+  for (const item of written.split(',').map((part) => part.trim())) {
+    if (item === '') continue;
+    const [key = '', value = '', ...rest] = item.split('=').map((part) => part.trim());
+    if (key === '' || rest.length > 0 || !valuePattern.test(value) || parsed.has(key)) return null;
+    parsed.set(key, value);
+  }
+  return parsed;
+}

@@ -39,7 +39,7 @@ import type { ProbeCounts, WatchedAddress, WatchSettings } from './watch-options
 /** The part of the configuration the control plane goes by. */
 export type ControlConfig = Pick<
   Config,
-  'cluster' | 'dns' | 'probe' | 'metadata' | 'drain' | 'quorumLoss' | 'closeRoOnPromotion'
+  'cluster' | 'dns' | 'probe' | 'metadata' | 'drain' | 'reads' | 'quorumLoss' | 'closeRoOnPromotion'
 > & { readonly routes: readonly RegisteredRoute[] };
 
 export type ControlPlaneOptions = {
@@ -220,11 +220,12 @@ class Control implements ControlPlane {
       memory: this.#memory,
       nowMs: this.#now(),
       settings: this.#decisionSettings(),
+      hints: new Map(this.#discovery.destinations().map((destination) => [destination.address, destination])),
     });
   }
 
   #decisionSettings(): DecisionSettings {
-    const { cluster, probe, quorumLoss, closeRoOnPromotion } = this.#config;
+    const { cluster, probe, quorumLoss, closeRoOnPromotion, reads } = this.#config;
     const seeds = this.#discovery.destinations().map(({ address }) => address);
     return {
       topology: DECISION_TOPOLOGIES[cluster.topology],
@@ -237,6 +238,7 @@ class Control implements ControlPlane {
       metadata: metadataSettings(this.#config),
       confirmationTtlMs: probe.confirmationTtlMs,
       closeRoOnPromotion,
+      reads: { ...reads, maxLagSeconds: reads.maxLagMs / 1000 },
     };
   }
 

@@ -2,7 +2,12 @@
  * Keeps asking one address: resolves its name, keeps one control session open, probes it at the pace of the moment, and
  * tells what it saw. At most one probe is under way.
  */
-import type { Failure, MemberAnswer, Observation } from '../../routing/observations.ts';
+import {
+  type Failure,
+  type MemberAnswer,
+  NO_LAG_KNOWN,
+  type Observation,
+} from '../../routing/observations.ts';
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 import { type ControlSession, openControlSession } from './control-session.ts';
@@ -82,6 +87,7 @@ export class MemberWatch {
     return {
       lastProbeSeconds: this.#lastProbeSeconds,
       lastAnswerAtMs: this.#lastAnswerAtMs,
+      lag: this.#answer?.lag ?? NO_LAG_KNOWN,
       errorsByKind: this.#errorsByKind,
     };
   }

@@ -1,5 +1,5 @@
 /** What a member is watched with, and what its watch tells beside observations. */
-import type { FailureKind } from '../../routing/observations.ts';
+import type { FailureKind, Lag } from '../../routing/observations.ts';
 import type { MetadataReaderSettings } from './metadata/metadata-reader.ts';
 import type { NameResolver } from './resolver.ts';
 import type { ControlAccount } from './server-connection.ts';
@@ -45,6 +45,7 @@ export type ProbeCounts = {
   readonly lastProbeSeconds: number | null;
   /** Wall clock. */
   readonly lastAnswerAtMs: number | null;
+  readonly lag: Lag;
   /** Kinds of failure in snake_case, as metrics spell them. */
   readonly errorsByKind: ReadonlyMap<string, number>;
 };

@@ -3,10 +3,20 @@
  * joins it to the main thread.
  */
 import { isDeepStrictEqual } from 'node:util';
+import type { MemberLoad } from '../../routing/preference.ts';
 import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
 import type { RouteProtocol } from '../config/config.ts';
 import { createClientCounts } from '../shared/client-counts.ts';
-import { add, clientTables, routeOffset, sharedHeader, THREAD, threadCells } from '../shared/counters.ts';
+import {
+  add,
+  clientTables,
+  HEADER,
+  routeOffset,
+  sharedHeader,
+  slotIndex,
+  THREAD,
+  threadCells,
+} from '../shared/counters.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
 import type {
   BoundRoute,
@@ -48,6 +58,7 @@ export class DataThread implements ThreadContext {
   readonly transport: Transport;
   readonly cells: Float64Array;
   readonly header: Int32Array;
+  readonly loadOf: MemberLoad;
   readonly reach: Readonly<Record<RouteProtocol, Reachability>>;
   readonly admission: Admission;
   readonly sessions = new Set<OpenSession>();
@@ -68,6 +79,7 @@ export class DataThread implements ThreadContext {
     this.transport = transport;
     this.cells = threadCells(start.counters, start.threadIndex);
     this.header = sharedHeader(start.counters);
+    this.loadOf = ({ slot }) => Atomics.load(this.header, HEADER.loadOnMember + slotIndex(slot));
     this.#config = start.config;
     this.#tls = start.tls;
     // Unique over all threads without asking them.

@@ -8,6 +8,7 @@ import { candidates } from '../../routing/strategies.ts';
 import type { Member } from '../../routing/topology.ts';
 import {
   add,
+  changeLoad,
   DIAL_RESULTS,
   type DialResult,
   HEADER,
@@ -109,7 +110,9 @@ export class Placement implements HeldSession {
     const position = Atomics.add(this.#context.header, HEADER.roundRobinPosition + bound.index, 1);
     const { quarantine, failedMembers } = this.#reach;
     const topology = this.#reach.topology();
-    this.#untried = candidates(topology, bound, position, quarantine.isQuarantined, failedMembers.hasFailed);
+    const { isQuarantined } = quarantine;
+    const { loadOf } = this.#context;
+    this.#untried = candidates(topology, bound, position, isQuarantined, failedMembers.hasFailed, loadOf);
     this.#hasTried = this.#untried.length > 0;
     this.#serverError = null;
     this.#dialNext();
@@ -128,6 +131,7 @@ export class Placement implements HeldSession {
     const { firstWord } = this.#reach;
     const dial = new Dial(member, member.dial, transport, firstWord, deadlines, settle);
     this.#dials.add(dial);
+    this.#changeLoad(member, 1);
     this.#armOvertaking(dial);
   }
 
@@ -148,6 +152,7 @@ export class Placement implements HeldSession {
   #settled(dial: Dial, outcome: DialOutcome): void {
     this.#dials.delete(dial);
     const { member } = dial;
+    this.#changeLoad(member, -1);
     if (outcome.kind !== 'greeted') this.#armDeadline();
     switch (outcome.kind) {
       case 'greeted':
@@ -297,6 +302,7 @@ export class Placement implements HeldSession {
 
   #abandonDial(dial: Dial): void {
     this.#dials.delete(dial);
+    this.#changeLoad(dial.member, -1);
     dial.abandon(this.#context.farewells);
     this.#countDial(dial.member, 'abandoned');
   }
@@ -313,6 +319,11 @@ export class Placement implements HeldSession {
     this.#lastFailure = `${member.address}: ${why}`;
     this.#reach.failedMembers.reportFailure(member);
     this.#reach.readmission.failed(member, why);
+  }
+
+  /** A dial counts as the session it may become, or many that come at once would all choose the same member. */
+  #changeLoad(member: Member, amount: 1 | -1): void {
+    changeLoad(this.#context.cells, this.#context.header, member.slot, amount);
   }
 
   #count(cell: number): void {

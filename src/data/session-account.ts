@@ -7,6 +7,7 @@ import { judgeAge, type SessionAge } from '../../routing/session-age.ts';
 import type { Member } from '../../routing/topology.ts';
 import {
   add,
+  changeLoad,
   END_REASONS,
   type EndReason,
   MEMBER,
@@ -56,6 +57,7 @@ export class SessionAccount {
     const offset = memberOffset(member.slot);
     add(this.#cells, offset + MEMBER.sessionsOpen, 1);
     add(this.#cells, offset + MEMBER.sessionsTotal, 1);
+    changeLoad(this.#cells, this.#context.header, member.slot, 1);
   }
 
   introduced({ username, database }: HandshakeResponse41): void {
@@ -133,7 +135,10 @@ export class SessionAccount {
     add(this.#cells, this.#routeOffset + ROUTE.sessionsOpen, -1);
     if (this.#isAuthenticated) add(this.#cells, this.#routeOffset + ROUTE.sessionsAuthenticated, -1);
     if (this.#isOpaque) add(this.#cells, this.#routeOffset + ROUTE.sessionsOpaque, -1);
-    if (this.#member !== null) add(this.#cells, memberOffset(this.#member.slot) + MEMBER.sessionsOpen, -1);
+    if (this.#member !== null) {
+      add(this.#cells, memberOffset(this.#member.slot) + MEMBER.sessionsOpen, -1);
+      changeLoad(this.#cells, this.#context.header, this.#member.slot, -1);
+    }
     this.#context.event('debug', 'session_closed', 'A session has ended', {
       session: this.#id,
       route: this.#route.bound.name,

@@ -3,6 +3,7 @@
  * the main thread. Owned by DataThread; everybody else reads it.
  */
 
+import type { MemberLoad } from '../../routing/preference.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import type { RouteProtocol } from '../config/config.ts';
 import type { EndReason } from '../shared/counters.ts';
@@ -21,6 +22,8 @@ export type ThreadContext = {
   readonly cells: Float64Array;
   /** What all threads share; changed with Atomics only. */
   readonly header: Int32Array;
+  /** Sessions and dials on a member, over all threads. */
+  readonly loadOf: MemberLoad;
   /** What is known of the members as each protocol reaches them. */
   readonly reach: Readonly<Record<RouteProtocol, Reachability>>;
   readonly admission: Admission;

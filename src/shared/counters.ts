@@ -117,6 +117,8 @@ const ROUTE_CELLS = {
 /** Cells of a member's block. */
 const MEMBER_CELLS = {
   sessionsOpen: 1,
+  /** Sessions open and dials under way: this thread's part of `HEADER.loadOnMember`. */
+  load: 1,
   sessionsTotal: 1,
   commands: 1,
   dials: DIAL_RESULTS.length,
@@ -155,9 +157,9 @@ const THREAD_BYTES = CELLS_BYTES + CLIENT_TABLE_BYTES;
 
 /**
  * In front of the blocks, 32-bit integers that all threads change together, with Atomics: the round-robin position of
- * each route, the sessions open on each route, and the sessions open and held in all.
+ * each route, the sessions open on each route, the sessions open and held in all, and the load of each member.
  */
-const HEADER_INTS = 2 * MAX_ROUTES + 2;
+const HEADER_INTS = 2 * MAX_ROUTES + 2 + MAX_MEMBER_SLOTS;
 const HEADER_BYTES = HEADER_INTS * 4;
 
 /** Makes the memory for `threads` data threads. */
@@ -186,12 +188,13 @@ export function sharedHeader(memory: SharedArrayBuffer): Int32Array {
   return new Int32Array(memory, 0, HEADER_INTS);
 }
 
-/** Indices into the shared header; the first two take a route's index on top. */
+/** Indices into the shared header; the first two take a route's index on top, the last one a member's slot. */
 export const HEADER = {
   roundRobinPosition: 0,
   openOnRoute: MAX_ROUTES,
   openInAll: 2 * MAX_ROUTES,
   heldInAll: 2 * MAX_ROUTES + 1,
+  loadOnMember: 2 * MAX_ROUTES + 2,
 } as const;
 
 /** Where the block of a route begins in a thread's cells. */
@@ -201,7 +204,7 @@ export function routeOffset(routeIndex: number): number {
 
 /** Where the block of a member begins in a thread's cells; members without a slot share the last one. */
 export function memberOffset(slot: number): number {
-  const index = slot < 0 || slot >= MAX_MEMBER_SLOTS ? MAX_MEMBER_SLOTS - 1 : slot;
+  const index = slotIndex(slot);
   return THREAD_SIZE + MAX_ROUTES * ROUTE_SIZE + index * MEMBER_SIZE;
 }
 
@@ -230,6 +233,18 @@ export function add(cells: Float64Array, offset: number, amount: number): void {
   cells[offset] = (cells[offset] ?? 0) + amount;
 }
 
+/** One session or dial more, or less, on the member with that slot. */
+export function changeLoad(cells: Float64Array, header: Int32Array, slot: number, amount: 1 | -1): void {
+  const index = slotIndex(slot);
+  add(cells, memberOffset(index) + MEMBER.load, amount);
+  Atomics.add(header, HEADER.loadOnMember + index, amount);
+}
+
+/** Members without a slot share the last one. */
+export function slotIndex(slot: number): number {
+  return slot < 0 || slot >= MAX_MEMBER_SLOTS ? MAX_MEMBER_SLOTS - 1 : slot;
+}
+
 /**
  * A thread that died took its sessions with it: its gauges start from zero again, and what it had open is taken out of
  * the shared header.
@@ -250,6 +265,8 @@ export function forgetThread(memory: SharedArrayBuffer, threadIndex: number): vo
   for (let slot = 0; slot < MAX_MEMBER_SLOTS; slot++) {
     const base = memberOffset(slot);
     cells[base + MEMBER.sessionsOpen] = 0;
+    Atomics.sub(header, HEADER.loadOnMember + slot, cells[base + MEMBER.load] ?? 0);
+    cells[base + MEMBER.load] = 0;
     cells[base + MEMBER.isQuarantined] = 0;
     cells[base + MEMBER.isXQuarantined] = 0;
   }

@@ -151,6 +151,7 @@ t.test('the topology is shown as the design promises', async (t) => {
     reason: '',
     metadata: null,
     lastProbeSeconds: 0.0012,
+    lag: null,
   });
   t.equal(body.members[1].lastProbeSeconds, null);
 });

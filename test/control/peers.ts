@@ -68,6 +68,7 @@ export type PlaneFacts = {
   readonly probe?: Partial<ControlConfig['probe']>;
   readonly metadata?: Partial<ControlConfig['metadata']>;
   readonly resolver?: NameResolver;
+  readonly reads?: Partial<ControlConfig['reads']>;
 };
 
 export function controlConfig(facts: PlaneFacts): ControlConfig {
@@ -100,6 +101,15 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       ...facts.metadata,
     },
     routes: [{ listen: { host: '127.0.0.1', port: 6446 }, protocol: 'classic', role: 'primary' }],
+    reads: {
+      maxLagMs: 0,
+      maxQueue: 0,
+      whenAllBehind: 'use',
+      zone: '',
+      zones: new Map(),
+      weights: new Map(),
+      ...facts.reads,
+    },
     quorumLoss: 'auto',
     closeRoOnPromotion: false,
   };

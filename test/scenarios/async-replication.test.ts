@@ -36,11 +36,28 @@ t.test('two MariaDB servers under asynchronous replication', { skip: noMariadb }
   if (a === undefined || b === undefined) throw new Error('there are two');
   const router = await RouterProcess.start(t, sandbox, {
     seeds: replication.members.map(({ address }) => address),
-    flags: ['--probe-timeout=500ms'],
+    flags: ['--probe-timeout=500ms', '--reads-max-lag=5s', '--reads-when-all-behind=leave-out'],
   });
   const { primary, members } = await router.untilServing(1);
   t.equal(primary, a.address);
   t.equal(new Set(members.map(({ id }) => id)).size, 2, 'each is somebody, without a server_uuid');
+
+  await replication.stopApplier(b);
+  const { members: late } = await router.untilTopology('no reads from it', (topology) =>
+    topology.members.some(({ address, acceptsReads }) => address === b.address && !acceptsReads),
+  );
+  t.match(
+    late.find(({ address }) => address === b.address)?.reason,
+    'behind by more than the limit for reads',
+  );
+  t.equal(
+    await memberBehind(router.ports.ro),
+    a.port,
+    'a replica whose applier stands still serves no reads',
+  );
+  await replication.startApplier(b);
+  await router.untilServing(1);
+  t.equal(await memberBehind(router.ports.ro), b.port);
 
   await b.query('SET GLOBAL read_only = OFF');
   await router.untilTopology('advice', ({ alarms }) =>

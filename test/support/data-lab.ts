@@ -164,8 +164,11 @@ export function gaugesOf(counters: SharedArrayBuffer, threads: number): readonly
     for (const name of ROUTE_GAUGES)
       note(`${name} ${route}`, sumCells(counters, threads, routeOffset(route) + ROUTE[name]));
   }
-  for (let slot = 0; slot < MAX_MEMBER_SLOTS; slot++)
+  for (let slot = 0; slot < MAX_MEMBER_SLOTS; slot++) {
     note(`member ${slot}`, sumCells(counters, threads, memberOffset(slot) + MEMBER.sessionsOpen));
+    note(`load ${slot}`, sumCells(counters, threads, memberOffset(slot) + MEMBER.load));
+    note(`loadOnMember ${slot}`, Atomics.load(header, HEADER.loadOnMember + slot));
+  }
   return found;
 }
 

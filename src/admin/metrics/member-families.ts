@@ -49,7 +49,7 @@ export function memberFamilies(sources: AdminSources, counters: CounterReader): 
     kind: 'counter' | 'gauge',
     name: string,
     help: string,
-    cell: 'sessionsOpen' | 'sessionsTotal' | 'commands',
+    cell: 'sessionsOpen' | 'load' | 'sessionsTotal' | 'commands',
   ): Family =>
     perBlock(kind, name, help, (write, labels, offset) => {
       write(labels.base, counters.sum(offset + MEMBER[cell]));
@@ -113,6 +113,7 @@ export function memberFamilies(sources: AdminSources, counters: CounterReader): 
       },
     ),
     cellOf('gauge', 'fairlead_member_sessions_open', 'Sessions open on the member now.', 'sessionsOpen'),
+    cellOf('gauge', 'fairlead_member_load', 'Sessions open on the member and dials under way.', 'load'),
     cellOf('counter', 'fairlead_member_sessions_total', 'Sessions sent to the member.', 'sessionsTotal'),
     cellOf('counter', 'fairlead_member_commands_total', 'Commands sent to the member.', 'commands'),
     perBlock(
@@ -168,6 +169,28 @@ function probeFamilies(sources: AdminSources, labelsOf: (address: string) => Lab
       collect(write) {
         forEachProbed((address, probe) => {
           if (probe.lastProbeSeconds !== null) write(labelsOf(address), probe.lastProbeSeconds);
+        });
+      },
+    },
+    {
+      kind: 'gauge',
+      name: 'fairlead_member_lag_seconds',
+      help: 'How far the member is behind its source, +Inf where replication stands still; only where the server tells.',
+      labelNames: ['member'],
+      collect(write) {
+        forEachProbed((address, { lag }) => {
+          if (lag != null && lag.seconds !== null) write(labelsOf(address), lag.seconds);
+        });
+      },
+    },
+    {
+      kind: 'gauge',
+      name: 'fairlead_member_queued_transactions',
+      help: 'Transactions the member has received and not applied; only where the server tells.',
+      labelNames: ['member'],
+      collect(write) {
+        forEachProbed((address, { lag }) => {
+          if (lag != null && lag.transactions !== null) write(labelsOf(address), lag.transactions);
         });
       },
     },

@@ -31,10 +31,16 @@ export const route = z.strictObject({
     why: '`primary` for writes, `secondary` for reads that may be a little behind.',
   }),
   strategy: optionalChoice(
-    ['first-available', 'round-robin', 'round-robin-with-fallback', 'next-available'] as const,
+    [
+      'first-available',
+      'round-robin',
+      'round-robin-with-fallback',
+      'least-connections',
+      'next-available',
+    ] as const,
     {
       doc: 'How a member is chosen; without it `first-available` for role `primary`, `round-robin-with-fallback` for `secondary`, `round-robin` for `primary-and-secondary`.',
-      why: '`round-robin-with-fallback` goes to the primary while there is no secondary and so needs role `secondary`; plain `round-robin` never does.',
+      why: '`round-robin-with-fallback` goes to the primary while there is no secondary and so needs role `secondary`; plain `round-robin` never does. `least-connections` goes where the fewest sessions are open, counted over all threads, and with role `secondary` to the primary while there is no secondary.',
     },
   ),
   maxConnections: integer({

@@ -1,0 +1,84 @@
+/**
+ * Which of several members reads should rather go to: those that are not far behind, those nearby, those that can take
+ * more. Decided after the roles, which it never changes.
+ */
+import { type Decision, type DecisionInput, type Lag, standingAnswer } from './observations.ts';
+import type { Member } from './topology.ts';
+
+export type ReadSettings = {
+  /** Reads leave a member that is further behind, and come back at half of it; 0 for no limit. */
+  readonly maxLagSeconds: number;
+  /** The same in transactions that were received and not applied; 0 for no limit. */
+  readonly maxQueue: number;
+  /** When every reader is behind: use them all the same, or none of them. */
+  readonly whenAllBehind: 'use' | 'leave-out';
+  /** The router's own zone; empty for no preference. */
+  readonly zone: string;
+  /** Zones of members by address, or by host. */
+  readonly zones: ReadonlyMap<string, string>;
+  /** Weights of members by address, or by host; 1 for all others. */
+  readonly weights: ReadonlyMap<string, number>;
+};
+
+/** Behind `limit`, or still over half of it after having been behind it. Unknown is not behind. */
+export function isBehind(value: number | null, limit: number, wasBehind: boolean): boolean {
+  if (limit === 0 || value === null) return false;
+  return value > (wasBehind ? limit / 2 : limit);
+}
+
+export function preferReads(input: DecisionInput, decision: Decision): Decision {
+  const { reads } = input.settings;
+  if (reads === undefined) return decision;
+  const before = input.memory.behind ?? NOBODY;
+  const behind = new Set<string>();
+  for (const member of decision.topology.members) {
+    const key = member.id || member.address;
+    if (isMemberBehind(lagOf(input, member), reads, before.has(key))) behind.add(key);
+  }
+  const readers = decision.topology.members.filter((member) => member.acceptsReads && !member.acceptsWrites);
+  const areAllBehind = readers.every((member) => behind.has(member.id || member.address));
+  const leavesOut = !areAllBehind || reads.whenAllBehind === 'leave-out';
+  const members = decision.topology.members.map((member): Member => {
+    const isLate = behind.has(member.id || member.address) && !member.acceptsWrites && member.acceptsReads;
+    const preference = preferenceOf(member, reads, input.hints?.get(member.address));
+    return {
+      ...member,
+      ...(isLate ? { reason: 'behind by more than the limit for reads', acceptsReads: !leavesOut } : {}),
+      ...(preference === null ? {} : { preference }),
+    };
+  });
+  return { ...decision, topology: { ...decision.topology, members }, memory: { ...decision.memory, behind } };
+}
+
+function isMemberBehind(lag: Lag | null, reads: ReadSettings, wasBehind: boolean): boolean {
+  if (lag === null) return wasBehind;
+  return (
+    isBehind(lag.seconds, reads.maxLagSeconds, wasBehind) ||
+    isBehind(lag.transactions, reads.maxQueue, wasBehind)
+  );
+}
+
+/** Null while the member is silent: then it is as far behind as it was. */
+function lagOf(input: DecisionInput, member: Member): Lag | null {
+  const observation = input.observations.find(({ address }) => address === member.address);
+  const answer = standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs);
+  return answer === null || answer.serverUuid !== member.id ? null : answer.lag;
+}
+
+/** Null for a member like all others. */
+function preferenceOf(
+  { address }: Member,
+  reads: ReadSettings,
+  hint: ReadHint | undefined,
+): NonNullable<Member['preference']> | null {
+  const host = address.replace(/:\d+$/, '');
+  const zone = reads.zones.get(address) ?? reads.zones.get(host) ?? hint?.zone ?? '';
+  const weight = reads.weights.get(address) ?? reads.weights.get(host) ?? hint?.weight ?? 1;
+  if (zone === '' && weight === 1) return null;
+  return { zone, isNear: reads.zone !== '' && zone === reads.zone, weight };
+}
+
+/** What discovery knows of a member. */
+export type ReadHint = { readonly zone: string; readonly weight: number | null };
+
+const NOBODY: ReadonlySet<string> = new Set();
