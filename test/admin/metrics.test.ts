@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import t from 'tap';
+import type { ClusterFacts, MemberMetadata } from '../../routing/topology.ts';
 import { createExposition } from '../../src/admin/metrics/exposition.ts';
 import { commandLabel } from '../../src/admin/metrics/route-families.ts';
 import type { AdminSources } from '../../src/admin/sources.ts';
@@ -160,6 +161,48 @@ t.test('a scrape follows the topology: members that left are gone from every ser
   t.equal(sampleOf(families, 'fairlead_member_state', { member: 'db-1:3306', state: 'ERROR' }), 1);
   t.equal(sampleOf(families, 'fairlead_member_state', { member: 'db-1:3306', state: 'ONLINE' }), 0);
   t.equal(sampleOf(families, 'fairlead_route_candidates', { route: 'rw' }), 0);
+});
+
+t.test('the clusters of a ClusterSet each have a primary, and their metadata is told', async (t) => {
+  const inCluster = (clusterId: string): { readonly metadata: MemberMetadata } => ({
+    metadata: {
+      label: '',
+      kind: 'member',
+      clusterId,
+      clusterName: clusterId,
+      clusterRole: null,
+      xEndpoint: null,
+      tags: {},
+      isHidden: false,
+    },
+  });
+  const cluster: ClusterFacts = {
+    kind: 'clusterset',
+    state: 'upgrading',
+    detail: '',
+    id: 'set',
+    name: 'world',
+    schemaVersion: '2.2.0',
+    viewId: 5,
+    clusters: [],
+    options: {
+      readOnlyTargets: 'all',
+      targetCluster: 'primary',
+      invalidatedClusterPolicy: 'drop-all',
+      quorumLoss: 'none',
+      statsUpdatesFrequencyS: null,
+    },
+    unknownOptions: [],
+  };
+  const members = [
+    member('n:3306', { role: 'PRIMARY', ...inCluster('north') }),
+    member('s:3306', { role: 'PRIMARY', ...inCluster('south') }),
+  ];
+  const sources = facts({ topology: () => ({ ...healthyTopology(), members, cluster }) });
+  const families = parseExposition((await createExposition(sources, noCounts).render('')).body, 'prometheus');
+  t.equal(sampleOf(families, 'fairlead_topology_conflicting_primaries'), 0);
+  t.equal(sampleOf(families, 'fairlead_metadata_readable', { kind: 'clusterset', name: 'world' }), 0);
+  t.equal(sampleOf(families, 'fairlead_metadata_view'), 5);
 });
 
 t.test('members without a block of their own are counted together as `other`', async (t) => {

@@ -49,11 +49,36 @@ export function topologyFamilies(sources: AdminSources): readonly Family[] {
       'Conditions an operator must hear of; the status page says which.',
       (topology) => topology.alarms.length,
     ),
+    {
+      kind: 'gauge',
+      name: 'fairlead_metadata_readable',
+      help: '1 while the metadata of the InnoDB Cluster, ClusterSet or ReplicaSet can be read; missing where there is none to be expected.',
+      labelNames: ['kind', 'name'],
+      collect(write) {
+        const { cluster } = sources.topology();
+        if (cluster === undefined) return;
+        write({ kind: cluster.kind, name: cluster.name }, cluster.state === 'ok' ? 1 : 0);
+      },
+    },
+    {
+      kind: 'gauge',
+      name: 'fairlead_metadata_view',
+      help: 'Number of the view of a ClusterSet or ReplicaSet that the router goes by; rises with each change of roles.',
+      labelNames: [],
+      collect(write) {
+        const viewId = sources.topology().cluster?.viewId ?? null;
+        if (viewId !== null) write(NO_LABELS, viewId);
+      },
+    },
   ];
 }
 
 function hasConflictingPrimaries(topology: Topology): boolean {
   const modeWithMany: TopologyMode = 'multi-primary';
   if (topology.mode === modeWithMany) return false;
-  return topology.members.filter((member) => member.role === 'PRIMARY').length > 1;
+  // Each cluster of a ClusterSet has a primary of its own.
+  const clusters = topology.members
+    .filter((member) => member.role === 'PRIMARY')
+    .map((member) => member.metadata?.clusterId ?? '');
+  return new Set(clusters).size < clusters.length;
 }
