@@ -17,20 +17,20 @@ export function nearFirst(
 }
 
 /**
- * Round-robin: of `weight` turns out of the sum of all, a member has its share, spread evenly over the round.
+ * Round-robin: each has its share of the turns by weight, spread evenly over them.
  *
  * @param position any integer; a 32-bit counter that has wrapped is negative, as unsigned it goes on counting
  */
 export function rotated(members: readonly Member[], position: number): readonly Member[] {
-  if (members.length < 2) return members;
+  const [first] = members;
+  if (first === undefined || members.length < 2) return members;
   const turn = position >>> 0;
-  if (members.every((member) => weightOf(member) === 1)) return from(members, turn % members.length);
+  if (members.every((member) => weightOf(member) === weightOf(first)))
+    return from(members, turn % members.length);
   const wanted = members.filter((member) => weightOf(member) > 0);
   // A weight of zero is a last resort.
   const others = members.filter((member) => weightOf(member) === 0);
-  if (wanted.length === 0) return from(members, turn % members.length);
-  const first = turnOf(wanted, turn);
-  return [...from(wanted, wanted.indexOf(first)), ...others];
+  return [...from(wanted, turnOf(wanted, turn)), ...others];
 }
 
 /** Fewest sessions for its weight first; of equals, whose turn it is. */
@@ -49,25 +49,18 @@ export function leastLoaded(
   );
 }
 
-/** Whose turn it is in a round of as many turns as the weights add up to: the largest claim goes first, and pays for it. */
-function turnOf(members: readonly Member[], turn: number): Member {
+/**
+ * Whose turn it is. Multiples of the golden ratio, taken modulo one, fall everywhere alike and never far from where they
+ * are missing: so the shares are right after few turns, and finding one costs no more than looking at each member once.
+ */
+function turnOf(members: readonly Member[], turn: number): number {
   const sum = members.reduce((total, member) => total + weightOf(member), 0);
-  const credits = members.map(() => 0);
-  let chosen = 0;
-  for (let step = 0; step <= turn % sum; step++) {
-    members.forEach((member, index) => {
-      credits[index] = (credits[index] ?? 0) + weightOf(member);
-    });
-    chosen = credits.indexOf(Math.max(...credits));
-    credits[chosen] = (credits[chosen] ?? 0) - sum;
+  let left = ((turn * GOLDEN_RATIO) % 1) * sum;
+  for (const [index, member] of members.entries()) {
+    left -= weightOf(member);
+    if (left < 0) return index;
   }
-  return members[chosen] ?? firstOf(members);
-}
-
-function firstOf(members: readonly Member[]): Member {
-  const [first] = members;
-  if (first === undefined) throw new Error('a round needs a member');
-  return first;
+  return members.length - 1;
 }
 
 function weightOf(member: Member): number {
@@ -81,3 +74,5 @@ function from(members: readonly Member[], start: number): readonly Member[] {
 function compare(a: number, b: number): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
+
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;

@@ -137,7 +137,16 @@ function firsts(members: readonly Member[], strategy: StrategyName, turns: numbe
 
 t.test('weights share out the turns evenly', async (t) => {
   const members = [preferring('b', 3), preferring('c', 1), preferring('d', 0)];
-  t.equal(firsts(members, 'round-robin', 8), 'bbcbbbcb');
+  for (const turns of [8, 40, 400]) {
+    const ofC = [...firsts(members, 'round-robin', turns)].filter((name) => name === 'c').length;
+    t.ok(Math.abs(ofC - turns / 4) <= 2, `${ofC} of ${turns} turns, a quarter is meant`);
+  }
+  t.notMatch(firsts(members, 'round-robin', 400), /bbbbbb|ccc|d/, 'evenly spread');
+  t.equal(
+    firsts([preferring('b', 33), preferring('c', 33)], 'round-robin', 4),
+    'bcbc',
+    'equal weights, equal turns',
+  );
   t.equal(
     firsts([preferring('b', 0), preferring('c', 0)], 'round-robin', 4),
     'bcbc',
