@@ -27,6 +27,7 @@ import { seedSources } from './discovery/seed-sources.ts';
 import type { SourceReport } from './discovery/source.ts';
 import { recordReport } from './discovery/source-events.ts';
 import { createStateFile, rememberedAt, type StateFile } from './discovery/state-file.ts';
+import { dampMemberEvents } from './event-damper.ts';
 import { createMemberSlots } from './member-slots.ts';
 import { MemberWatch } from './member-watch.ts';
 import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
@@ -100,10 +101,10 @@ class Control implements ControlPlane {
 
   constructor(options: ControlPlaneOptions) {
     this.#config = options.config;
-    this.#events = options.events;
     this.#publish = options.publish;
     this.#resolver = options.resolver ?? createNameResolver(options.config.dns);
     this.#now = options.now ?? (() => performance.now());
+    this.#events = dampMemberEvents(options.events, this.#now);
     this.#random = options.random ?? Math.random;
     this.#intervalMs = options.config.probe.doubtIntervalMs;
     this.#stateFile = createStateFile(() => this.#config.cluster.stateFile, options.events);
