@@ -4,7 +4,14 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { inOwnNetwork, isInOwnNetwork, missingNetwork, missingParts } from '../../src/sandbox/index.ts';
+import {
+  inOwnNetwork,
+  isInOwnNetwork,
+  missingNetwork,
+  missingParts,
+  runCommand,
+} from '../../src/sandbox/index.ts';
+import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
 import { describeMachine } from '../machine.ts';
 import { EVENTS } from './events.ts';
 import { type FailoverOptions, parseOptions, USAGE } from './options.ts';
@@ -22,6 +29,8 @@ else process.exitCode = await startInside();
 async function startInside(): Promise<number> {
   const missing = (await missingParts('mysql', 'mysql-router', 'haproxy')) || (await missingNetwork());
   if (missing !== false) throw new Error(missing);
+  report('building Fairlead');
+  await runCommand({ file: 'npm', args: ['run', 'build'], env: inheritedEnvironment() });
   const args = [...process.execArgv, import.meta.filename, ...process.argv.slice(2)];
   const command = inOwnNetwork(process.execPath, args);
   const inside = spawn(command.file, command.args, { env: command.env, stdio: 'inherit' });
