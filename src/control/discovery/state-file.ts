@@ -84,8 +84,8 @@ export function createStateFile(path: () => string | null, events: EventLog): St
 
   return {
     remember(topology) {
-      const members = topology.members.flatMap(({ id, address, dial, state }) =>
-        id === '' || dial === null || state !== 'ONLINE'
+      const members = topology.members.flatMap(({ id, address, dial, acceptsReads, acceptsWrites }) =>
+        id === '' || dial === null || !(acceptsReads || acceptsWrites)
           ? []
           : [{ address, server_uuid: id, host: dial.host }],
       );

@@ -43,7 +43,7 @@ t.test('members are written whole, only when they change, and read again', async
   file.remember({
     ...EMPTY_TOPOLOGY,
     members: [
-      member('db-1:3306', { state: 'UNREACHABLE' }),
+      member('db-1:3306', { acceptsReads: false }),
       member('db-2:3306', { id: '' }),
       member('db-3:3306', { dial: null }),
     ],
