@@ -134,6 +134,8 @@ export type FailureKind =
   /** The account may not read replication_group_members. */
   | 'missing-grant'
   | 'tls-required'
+  /** TLS did not come about, or the certificate will not do. */
+  | 'tls-failed'
   /** Anything else the server or the network said. */
   | 'error';
 
@@ -147,6 +149,7 @@ export const FAILURE_REASONS = {
   'access-denied': 'denies access to the monitoring account',
   'missing-grant': 'monitoring account lacks a grant',
   'tls-required': 'requires TLS',
+  'tls-failed': 'has no TLS that will do',
   error: 'answers with an error',
 } as const satisfies Record<FailureKind, string>;
 

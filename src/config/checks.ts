@@ -2,6 +2,7 @@
  * Rules that no key can be judged by alone: what is needed, what excludes another, what cannot work together.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { checkControlTls } from './control-tls-config.ts';
 import type { Layers } from './layers.ts';
 import type { FileRead, Settled } from './parse.ts';
 import { MASK, NOWHERE, type Problem } from './problems.ts';
@@ -19,6 +20,7 @@ export function crossChecks(checked: Checked): readonly Problem[] {
   return [
     ...checkSeeds(checked),
     ...checkAccount(checked),
+    ...checkMonitoringTls(checked),
     ...checkRoutes(checked),
     ...checkAdmin(checked),
     ...checkTimes(checked),
@@ -66,6 +68,15 @@ function checkAccount({ settings, refused, originOf, passwordFile }: Checked): r
     problems.push({ key: 'cluster.passwordFile', value: `"${cluster.passwordFile}"`, rule, origin });
   }
   return problems;
+}
+
+function checkMonitoringTls({ settings, originOf }: Checked): readonly Problem[] {
+  return checkControlTls(settings, (key, value, rule) => ({
+    key: `cluster.${key}`,
+    value: `"${value}"`,
+    rule,
+    origin: originOf(['cluster', key]),
+  }));
 }
 
 function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Problem[] {

@@ -95,6 +95,14 @@ export type ClusterConfig = {
   readonly user: string;
   /** Empty when the monitoring account has no password. Never logged. */
   readonly password: string;
+  /** Of the monitoring account's sessions; paths are null where none is given. */
+  readonly tls: {
+    readonly mode: 'disabled' | 'as-needed' | 'preferred' | 'required';
+    readonly verify: 'disabled' | 'verify-ca' | 'verify-identity';
+    readonly caFile: string | null;
+    readonly certFile: string | null;
+    readonly keyFile: string | null;
+  };
 };
 
 export type DnsConfig = {

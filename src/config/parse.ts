@@ -4,6 +4,7 @@
 import type { z } from 'zod';
 import { crossChecks } from './checks.ts';
 import type { Config, RouteConfig, RouteRole, StrategyName } from './config.ts';
+import { toControlTls } from './control-tls-config.ts';
 import { factsAt, knownKeysOf } from './key-list.ts';
 import { type Layers, pathText } from './layers.ts';
 import { MASK, type Problem, showValue } from './problems.ts';
@@ -192,6 +193,7 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       auroraDomain: (cluster.auroraDomain ?? '').replace(/^\./, '').toLowerCase(),
       user: cluster.user ?? '',
       password: context.passwordFile?.ok === true ? context.passwordFile.text : (cluster.password ?? ''),
+      tls: toControlTls(settings, pathOf),
     },
     routes: settings.routes.map((route, index) => toRoute(route, settings, index, pathOf)),
     tls: {

@@ -3,6 +3,7 @@
  */
 import { Document, isNode, isSeq } from 'yaml';
 import type { Config } from './config.ts';
+import { controlTlsSettings } from './control-tls-config.ts';
 import { MASK, NOWHERE } from './problems.ts';
 import { routeTlsSettings, sharedTlsSettings } from './tls-config.ts';
 import { formatDuration, formatHostPort, formatSeed, formatSize } from './values.ts';
@@ -19,6 +20,7 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       ...(cluster.auroraDomain === '' ? {} : { auroraDomain: cluster.auroraDomain }),
       ...(cluster.user === '' ? {} : { user: cluster.user }),
       ...(cluster.password === '' ? {} : { password: MASK }),
+      ...controlTlsSettings(cluster.tls),
     },
     routes: config.routes.map((route) => ({
       name: route.name,

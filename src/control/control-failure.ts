@@ -59,6 +59,7 @@ const KIND_BY_CODE: ReadonlyMap<string, FailureKind> = new Map([
   ['EPIPE', 'closed'],
   ['PROTOCOL_CONNECTION_LOST', 'closed'],
   ['PROTOCOL_PACKETS_OUT_OF_ORDER', 'not-mysql'],
+  ['HANDSHAKE_SSL_ERROR', 'tls-failed'],
 ]);
 
 const KIND_BY_NUMBER: ReadonlyMap<number, FailureKind> = new Map([

@@ -323,7 +323,7 @@ class Control implements ControlPlane {
   #watchSettings(): WatchSettings {
     const { cluster, probe } = this.#config;
     return {
-      account: { user: cluster.user, password: cluster.password },
+      account: { user: cluster.user, password: cluster.password, tls: cluster.tls },
       intervalMs: this.#intervalMs,
       timeoutMs: probe.timeoutMs,
       metadata: readerSettings(this.#config, this.#isMetadataHurried),

@@ -2,12 +2,15 @@
  * Keeps asking one address: resolves its name, keeps one control session open, probes it at the pace of the moment, and
  * tells what it saw. At most one probe is under way.
  */
+import { isDeepStrictEqual } from 'node:util';
+
 import {
   type Failure,
   type MemberAnswer,
   NO_LAG_KNOWN,
   type Observation,
 } from '../../routing/observations.ts';
+
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 import { type ControlSession, openControlSession } from './control-session.ts';
@@ -121,8 +124,7 @@ export class MemberWatch {
     const before = this.#settings;
     this.#settings = settings;
     this.#useMetadata(settings);
-    const { user, password } = settings.account;
-    if (user !== before.account.user || password !== before.account.password) {
+    if (!isDeepStrictEqual(settings.account, before.account)) {
       this.#dropLink();
       this.#backoff.reset();
       this.#schedule(0);
@@ -185,6 +187,7 @@ export class MemberWatch {
     this.#startDeadline(timeoutMs, 'no greeting or login');
     openControlSession({
       dial,
+      memberHost: this.#options.target.host,
       account,
       connectTimeoutMs: 2 * timeoutMs,
       now,

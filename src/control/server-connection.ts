@@ -2,15 +2,18 @@
  * Connects to a member and logs in with the monitoring account.
  */
 import type { Socket } from 'node:net';
-import type { Connection, ConnectionOptions } from 'mysql2/promise';
+import type { Connection, ConnectionOptions, SslOptions } from 'mysql2/promise';
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
+import { type ControlTls, firstTransport, tlsOptions } from './control-tls.ts';
 import { connectToServer } from './greeting.ts';
 
-export type ControlAccount = { readonly user: string; readonly password: string };
+export type ControlAccount = { readonly user: string; readonly password: string; readonly tls: ControlTls };
 
 export type ConnectionTarget = {
   readonly dial: DialAddress;
+  /** The member's name, which its certificate is to bear. */
+  readonly memberHost: string;
   readonly account: ControlAccount;
   /** Deadline of the TCP connect. */
   readonly connectTimeoutMs: number;
@@ -26,26 +29,28 @@ export async function openConnection(target: ConnectionTarget): Promise<ServerCo
   // somebody has to listen to the socket all the time.
   const { createConnection } = await import('mysql2/promise');
   try {
-    return await logIn(createConnection, target, 'plaintext');
+    return await logIn(createConnection, target, 'first');
   } catch (error) {
     const failure = toControlFailure(error);
     // REQUIRE SSL answers 1045 to a login without TLS, require_secure_transport answers 3159.
-    const mayNeedTls = failure.kind === 'tls-required' || failure.errorNumber === ER_ACCESS_DENIED_ERROR;
+    const mayNeedTls =
+      target.account.tls.mode === 'as-needed' &&
+      (failure.kind === 'tls-required' || failure.errorNumber === ER_ACCESS_DENIED_ERROR);
     if (!mayNeedTls || target.signal.aborted) throw failure;
-    return await logIn(createConnection, target, 'tls');
+    return await logIn(createConnection, target, 'again-with-tls');
   }
 }
 
 type CreateConnection = (options: ConnectionOptions) => Promise<Connection>;
-type Transport = 'plaintext' | 'tls';
+type Attempt = 'first' | 'again-with-tls';
 
 async function logIn(
   createConnection: CreateConnection,
   options: ConnectionTarget,
-  transport: Transport,
+  attempt: Attempt,
 ): Promise<ServerConnection> {
   const { socket, offersTls } = await connectToServer(options.dial, options.connectTimeoutMs, options.signal);
-  if (transport === 'tls' && !offersTls) {
+  if (attempt === 'again-with-tls' && !offersTls) {
     socket.destroy();
     throw new ControlFailure('access-denied', 'the server denies access and offers no TLS', {
       errorNumber: ER_ACCESS_DENIED_ERROR,
@@ -56,7 +61,10 @@ async function logIn(
   };
   options.signal.addEventListener('abort', abandon);
   try {
-    const connection = await authenticate(createConnection, socket, options.account, transport);
+    const { account, memberHost } = options;
+    const isSecure = attempt === 'again-with-tls' || firstTransport(account.tls, offersTls) === 'tls';
+    const ssl = isSecure ? await tlsOptions(account.tls, memberHost) : null;
+    const connection = await authenticate(createConnection, socket, options, ssl);
     return { connection, socket };
   } catch (error) {
     socket.destroy();
@@ -69,19 +77,19 @@ async function logIn(
 async function authenticate(
   createConnection: CreateConnection,
   socket: Socket,
-  account: ControlAccount,
-  transport: Transport,
+  { account, memberHost }: ConnectionTarget,
+  ssl: SslOptions | null,
 ): Promise<Connection> {
   const connecting = createConnection({
     stream: socket,
+    // Only the name in the certificate is looked for by it.
+    host: memberHost,
     user: account.user,
     password: account.password,
     connectAttributes: { program_name: 'fairlead' },
     multipleStatements: true,
     connectTimeout: LOGIN_PATIENCE_MS,
-    // Whoever needs the certificate checked needs more than a monitoring session can promise; the password is not sent
-    // in clear either way.
-    ...(transport === 'tls' ? { ssl: { rejectUnauthorized: false } } : {}),
+    ...(ssl === null ? {} : { ssl }),
   });
   // The greeting was read with the socket paused; mysql2 listens by now.
   socket.resume();

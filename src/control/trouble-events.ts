@@ -33,6 +33,8 @@ function troubleHint(trouble: Trouble, user: string): string {
       return `GRANT SELECT ON performance_schema.replication_group_members TO '${user}' is missing: `;
     case 'not-mysql':
       return 'does not speak MySQL: ';
+    case 'tls-failed':
+      return 'TLS for the monitoring account does not come about: ';
     case 'closed':
       return 'the control session ended: ';
     default:

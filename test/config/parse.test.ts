@@ -22,6 +22,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       auroraDomain: '',
       user: 'router',
       password: '',
+      tls: { mode: 'as-needed', verify: 'disabled', caFile: null, certFile: null, keyFile: null },
     },
     routes: [
       {
@@ -109,6 +110,11 @@ cluster:
   stateFile: /var/lib/fairlead/members.json
   user: router
   password: "p: #w"
+  sslMode: required
+  sslVerify: verify-ca
+  sslCa: members.pem
+  sslCert: router.pem
+  sslKey: router.key
 routes:
   - { name: write, listen: "127.0.0.1:0", role: primary, strategy: next-available, maxConnections: 7, maxSessionAge: 2h }
   - { name: read, listen: "[::]:6447", role: secondary, strategy: round-robin }
@@ -593,4 +599,16 @@ t.test('TLS settings that cannot work together are refused', async (t) => {
     ({ protocol }) => protocol === 'x',
   );
   t.equal(x?.tls.client.mode, 'passthrough', 'what all routes share is for those it can be for');
+});
+
+t.test('TLS of the monitoring account that cannot work is refused', async (t) => {
+  const refused = (keys: string) => problemsOf({ file: `cluster: { seeds: [db], user: router, ${keys} }` });
+  t.match(refused('sslVerify: verify-ca, sslCa: ca.pem'), [
+    /cluster\.sslVerify = .* needs cluster\.sslMode required/,
+  ]);
+  t.match(refused('sslMode: required, sslVerify: verify-ca'), [
+    /cluster\.sslVerify = .* needs cluster\.sslCa/,
+  ]);
+  t.match(refused('sslCert: c.pem'), [/cluster\.sslCert = .* needs cluster\.sslKey/]);
+  t.match(refused('sslKey: k.pem'), [/cluster\.sslKey = .* needs cluster\.sslCert/]);
 });

@@ -80,6 +80,7 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       auroraDomain: '',
       user: facts.user ?? 'router',
       password: facts.password ?? 'router-secret',
+      tls: { mode: 'as-needed', verify: 'disabled', caFile: null, certFile: null, keyFile: null },
     },
     dns: { servers: [], timeoutMs: 1000, minTtlMs: 1000, maxTtlMs: 30_000, srvIntervalMs: 5000 },
     probe: {

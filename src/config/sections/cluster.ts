@@ -1,6 +1,6 @@
 /** What the router is told of the cluster: where it is, what it is, and the account to ask it with. */
 import { z } from 'zod';
-import { choice, secret, secretFile, text } from '../keys.ts';
+import { choice, file, secret, secretFile, text } from '../keys.ts';
 import { seeds } from './seeds.ts';
 
 export const cluster = z.strictObject({
@@ -47,5 +47,27 @@ export const cluster = z.strictObject({
   passwordFile: secretFile({
     doc: 'File that holds the password of `cluster.user`, read again on each reload and whenever it changes; one line break at its end is left out.',
     why: 'The way to hand over a Kubernetes or Docker secret. Not together with `cluster.password`. A relative path in the file starts at the folder of the file, elsewhere at the working directory.',
+  }),
+  sslMode: choice(['disabled', 'as-needed', 'preferred', 'required'] as const, {
+    doc: 'TLS of the monitoring account: `disabled` never, `as-needed` where the member lets it in only so, `preferred` where the member offers it, `required` always.',
+    why: 'The password is not sent readable in any mode, nor does a probe read anything secret; `required` with `cluster.sslVerify` keeps out who pretends to be a member.',
+    default: 'as-needed',
+  }),
+  sslVerify: choice(['disabled', 'verify-ca', 'verify-identity'] as const, {
+    doc: "What is checked of a member's certificate: nothing, that `cluster.sslCa` signed it, or also that it bears the member's name. Needs `cluster.sslMode: required`.",
+    why: "Who is primary is decided by what members say. The name is the one in the member's address; a member that is an IP address can only be checked by its CA.",
+    default: 'disabled',
+  }),
+  sslCa: file({
+    doc: "CA certificates that members' certificates are checked with, PEM; read whenever a session begins.",
+    why: "MySQL's own are signed by the `ca.pem` in its data directory, a different one on each member: put all of them into one file.",
+  }),
+  sslCert: file({
+    doc: 'Certificate the monitoring account shows, PEM; goes with `cluster.sslKey`.',
+    why: 'For an account with REQUIRE X509, ISSUER or SUBJECT.',
+  }),
+  sslKey: file({
+    doc: 'Private key of `cluster.sslCert`, PEM, not encrypted.',
+    why: 'Read whenever a session begins.',
   }),
 });

@@ -42,7 +42,7 @@ export function registrationSettings(
   const { cluster, metadata, routes } = config;
   if (!metadata.register) return null;
   return {
-    account: { user: cluster.user, password: cluster.password },
+    account: { user: cluster.user, password: cluster.password, tls: cluster.tls },
     identity: (home) => ({
       address: routerAddress(config),
       name: metadata.routerName,

@@ -88,7 +88,12 @@ export class RouterRegistration {
     this.#giveUp = giveUp;
     const deadline = setTimeout(() => giveUp.abort(), DEADLINE_MS);
     const identity = settings.identity(home.kind);
-    const target = { dial: primary.dial, account: settings.account, signal: giveUp.signal };
+    const target = {
+      dial: primary.dial,
+      memberHost: primary.address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'),
+      account: settings.account,
+      signal: giveUp.signal,
+    };
     try {
       const outcome = await withQueries(target, async (query) => {
         const entered = await enterRouter(query, identity, home);
@@ -156,7 +161,7 @@ export class RouterRegistration {
 }
 
 async function withQueries(
-  target: Pick<Parameters<typeof openConnection>[0], 'dial' | 'account' | 'signal'>,
+  target: Pick<Parameters<typeof openConnection>[0], 'dial' | 'memberHost' | 'account' | 'signal'>,
   work: (query: RunQuery) => Promise<EnterOutcome>,
 ): Promise<EnterOutcome> {
   const { connection, socket } = await openConnection({ ...target, connectTimeoutMs: CONNECT_TIMEOUT_MS });

@@ -1,6 +1,9 @@
 /** Every TLS mode of clients with every TLS mode of members, on a real server, with a cold and a warm password cache. */
 import type { RowDataPacket } from 'mysql2/promise';
 import t, { type Test } from 'tap';
+import { ControlFailure } from '../../../src/control/control-failure.ts';
+import type { ControlTls } from '../../../src/control/control-tls.ts';
+import { openConnection } from '../../../src/control/server-connection.ts';
 import {
   ACCOUNTS,
   createAccount,
@@ -26,14 +29,18 @@ t.test('TLS modes on a real server', { skip: noMysql }, async (t) => {
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
   t.teardown(() => sandbox.close());
   const server = await sandbox.startServer();
+  await tryControlSessions(t, server);
+  const certificates = server.dataDirectory;
+  const strict = `  - { name: strict, listen: "127.0.0.1:0", role: primary, clientSslMode: preferred, serverSslMode: required, serverSslVerify: verify-ca, serverSslCa: ${certificates}/ca.pem, serverSslCert: ${certificates}/client-cert.pem, serverSslKey: ${certificates}/client-key.pem }`;
   for (const mode of ['fast', 'portable'] as const) {
-    const lab = await DataLab.start(t, { mode, routes: PAIRS.map(routeLine).join('\n') });
+    const lab = await DataLab.start(t, { mode, routes: [...PAIRS.map(routeLine), strict].join('\n') });
     lab.publish(memberOf(server));
     for (const pair of PAIRS) {
       for (const isSecure of [true, false]) await tryPair(t, lab, server, pair, isSecure);
     }
     for (const { name, isSecure } of MIXED) await tryChangesOfUser(t, lab, server, name, isSecure);
     await trySha256(t, lab, server);
+    await tryCertificates(t, lab, server);
     t.match(
       await mysqlClient(sandbox, lab.port('preferred-required'), "SHOW STATUS LIKE 'Ssl_version'"),
       [/TLSv1/],
@@ -73,6 +80,61 @@ async function tryChangesOfUser(t: Test, lab: DataLab, server: Server, name: str
     `${label}: refused`,
   );
   connection.destroy();
+}
+
+/** An account that needs a certificate gets the router's. */
+async function tryCertificates(t: Test, lab: DataLab, server: Server): Promise<void> {
+  const account = { user: 'certified', password: 'certified-secret' };
+  await createAccount(server, account);
+  await server.query('ALTER USER ?@? REQUIRE X509', [account.user, '%']);
+  for (const ssl of [{}, { ssl: { rejectUnauthorized: false } }]) {
+    const rows = await ask(lab.port('strict'), 'SELECT CURRENT_USER()', { ...account, ...ssl }).catch(
+      errorName,
+    );
+    t.strictSame(rows, [[`${account.user}@%`]], 'an account with REQUIRE X509');
+  }
+  const refused = await ask(lab.port('preferred-required'), 'SELECT 1', account).catch(errorName);
+  t.equal(refused, '1045', 'which the server refuses where the router has no certificate');
+}
+
+/** The monitoring account's own connections. */
+async function tryControlSessions(t: Test, server: Server): Promise<void> {
+  const none = {
+    mode: 'as-needed',
+    verify: 'disabled',
+    caFile: null,
+    certFile: null,
+    keyFile: null,
+  } as const;
+  const required = { ...none, mode: 'required', caFile: `${server.dataDirectory}/ca.pem` } as const;
+  const visit = async (tls: ControlTls, memberHost = server.host): Promise<string> => {
+    const { host, port } = server;
+    const account = { ...ACCOUNTS.router, tls };
+    const { signal } = new AbortController();
+    try {
+      const target = { dial: { host, port }, memberHost, account, connectTimeoutMs: 5000, signal };
+      const { connection } = await openConnection(target);
+      const [rows] = await connection.query({ sql: "SHOW STATUS LIKE 'Ssl_version'", rowsAsArray: true });
+      await connection.end();
+      return JSON.stringify(rows).includes('TLSv1') ? 'TLS' : 'plain';
+    } catch (error) {
+      return error instanceof ControlFailure ? error.kind : errorName(error);
+    }
+  };
+  t.equal(await visit(none), 'plain');
+  t.equal(await visit({ ...none, mode: 'preferred' }), 'TLS');
+  t.equal(await visit({ ...none, mode: 'required' }), 'TLS');
+  t.equal(await visit({ ...none, mode: 'disabled' }), 'plain');
+  t.equal(await visit({ ...required, verify: 'verify-ca' }), 'TLS');
+  t.equal(
+    await visit({ ...required, verify: 'verify-identity' }, 'db.example'),
+    'tls-failed',
+    'another name',
+  );
+  t.equal(await visit({ ...required, verify: 'verify-identity' }), 'tls-failed', 'no name at all');
+  const other = `${server.dataDirectory}/public_key.pem`;
+  t.equal(await visit({ ...required, verify: 'verify-ca', caFile: other }), 'tls-failed', 'another CA');
+  t.equal(await visit({ ...required, verify: 'verify-ca', caFile: '/nowhere' }), 'tls-failed', 'no file');
 }
 
 /** The plugin whose first answer is the password, or a request for a key. */
