@@ -30,13 +30,17 @@ export function readProxyHeaderV2(received: Buffer, maxBytes: number): ProxyRead
   return { kind: 'header', header: decode(received.subarray(0, consumedBytes)), consumedBytes };
 }
 
-/** The header of a connection made for `source`, who had connected to `destination`. Both of one family, or LOCAL is said. */
+/**
+ * The header of a connection made for `source`, who had connected to `destination`. Where only one is an IPv6 address, the
+ * other is written as one (`::ffff:10.0.0.1`); where one is no address at all, LOCAL is said.
+ */
 export function encodeProxyHeaderV2(header: ProxyHeader): Buffer {
   if (header.kind === 'own') return encode(COMMAND_LOCAL, FAMILY_UNSPECIFIED, []);
-  const source = parseIpAddress(header.source.address);
-  const destination = parseIpAddress(header.destination.address);
-  if (source === undefined || destination === undefined || source.length !== destination.length)
-    return encode(COMMAND_LOCAL, FAMILY_UNSPECIFIED, []);
+  const addresses = [header.source.address, header.destination.address].map(parseIpAddress);
+  const [source, destination] = addresses.some((address) => address?.length === IPV6_BYTES)
+    ? addresses.map(toIPv6)
+    : addresses;
+  if (source === undefined || destination === undefined) return encode(COMMAND_LOCAL, FAMILY_UNSPECIFIED, []);
   const ports = Buffer.alloc(4);
   ports.writeUInt16BE(header.source.port, 0);
   ports.writeUInt16BE(header.destination.port, 2);
@@ -106,6 +110,11 @@ function encode(command: number, family: number, parts: readonly Buffer[]): Buff
   return Buffer.concat([fixed, body]);
 }
 
+function toIPv6(address: Buffer | undefined): Buffer | undefined {
+  if (address?.length !== IPV4_BYTES) return address;
+  return Buffer.concat([Buffer.alloc(10), Buffer.from([0xff, 0xff]), address]);
+}
+
 function malformed(detail: string): ProtocolError {
   return new ProtocolError(CLIENT_HANDSHAKE_FAULT, `PROXY protocol: ${detail}`);
 }
@@ -115,6 +124,7 @@ const COMMAND_AT = 12;
 const FAMILY_AT = 13;
 const LENGTH_AT = 14;
 const IPV4_BYTES = 4;
+const IPV6_BYTES = 16;
 const COMMAND_LOCAL = 0;
 const COMMAND_PROXY = 1;
 const FAMILY_UNSPECIFIED = 0x00;
@@ -123,7 +133,7 @@ const FAMILY_TCP6 = 0x21;
 /** Bytes of one address, by family. */
 const ADDRESS_BYTES: ReadonlyMap<number, number> = new Map([
   [FAMILY_TCP4, IPV4_BYTES],
-  [FAMILY_TCP6, 16],
+  [FAMILY_TCP6, IPV6_BYTES],
 ]);
 const TLV_HEADER_BYTES = 3;
 const TLV_CRC32C = 0x03;

@@ -54,7 +54,10 @@ export type DiscoveryFacts = {
 };
 
 /** A route, and what became of its listener. */
-export type RouteFacts = Omit<BoundRoute, 'tls' | 'compression' | 'clientAttributes'> & {
+export type RouteFacts = Omit<
+  BoundRoute,
+  'tls' | 'compression' | 'clientAttributes' | 'access' | 'proxyProtocol'
+> & {
   /** The port it really has; null while it is not bound. */
   readonly port: number | null;
   readonly isListening: boolean;

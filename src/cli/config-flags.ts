@@ -73,6 +73,7 @@ const PLACEHOLDERS = {
   listen: '<host:port>',
   'name-servers': '<address:port,…>',
   'name-server': '<address:port>',
+  networks: '<network,…>',
   seeds: '<host:port,…>',
   seed: '<host:port>',
   threads: '<number|auto>',

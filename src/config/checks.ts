@@ -84,7 +84,11 @@ function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Pr
   const all = settings.routes.flatMap((route, position) => {
     const index = indexOf(position);
     const problems: Problem[] = [];
-    const refuse = (key: 'name' | 'listen' | 'strategy', value: string, rule: string) =>
+    const refuse = (
+      key: 'name' | 'listen' | 'strategy' | 'serverProxyProtocol',
+      value: string,
+      rule: string,
+    ) =>
       problems.push({
         key: `routes[${index}].${key}`,
         value,
@@ -101,6 +105,12 @@ function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Pr
     if (route.strategy === 'round-robin-with-fallback' && route.role !== 'secondary') {
       refuse('strategy', route.strategy, `needs role secondary, and this route has role ${route.role}`);
     }
+    if (route.serverProxyProtocol !== 'none' && route.protocol === 'x')
+      refuse(
+        'serverProxyProtocol',
+        route.serverProxyProtocol,
+        'needs protocol classic: no server reads it on X Protocol',
+      );
     const tlsProblems = checkRouteTls(route, settings, (key, value, rule) => {
       const own = route[key] !== undefined;
       const origin = originOf(own ? ['routes', index, key] : ['tls', key]);

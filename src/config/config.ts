@@ -55,6 +55,9 @@ export type KubernetesSeed = {
 /** An address to bind. */
 export type Listen = { readonly host: string; readonly port: number };
 
+/** All addresses that begin with the same bits as this one. */
+export type Network = { readonly address: string; readonly prefixBits: number };
+
 export type RouteRole = 'primary' | 'secondary' | 'primary-and-secondary';
 
 /** MySQL Router's own names, but for `least-connections`. */
@@ -76,6 +79,16 @@ export type RouteConfig = {
   readonly strategy: StrategyName;
   /** Sessions open at once through this route; 0 means no limit of its own. */
   readonly maxConnections: number;
+  /** Whose clients are let in; everybody's where `allow` is empty, and never those of `deny`. */
+  readonly access: { readonly allow: readonly Network[]; readonly deny: readonly Network[] };
+  readonly proxyProtocol: {
+    /** Proxies that say for whom they connect; nobody else is believed. */
+    readonly from: readonly Network[];
+    /** Whether they have to say it. */
+    readonly isRequired: boolean;
+    /** What members are told. */
+    readonly toServers: 'none' | 'v2';
+  };
   /** Whether clients may be offered the compressed protocol. */
   readonly compression: 'passthrough' | 'disabled';
   /** Whether the client's address and TLS facts are added to its connection attributes. */
@@ -179,6 +192,10 @@ export type Config = {
     readonly maxConnectionsPerClient: number;
     /** How long a client may take from the server's initial handshake to the end of its authentication. */
     readonly clientHandshakeTimeoutMs: number;
+    /** Errors in a row after which a client address is shut out; 0 means never. */
+    readonly maxConnectErrors: number;
+    /** An address's errors are forgotten this long after the last one. */
+    readonly connectErrorMemoryMs: number;
     /** A session without traffic in either direction ends after this long; 0 means never. */
     readonly idleTimeoutMs: number;
     /** A client from which nothing has come for so long is probed by the system; 0 means never. */

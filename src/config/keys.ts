@@ -25,6 +25,7 @@ export type KeyKind =
   | 'secret-file'
   | 'file'
   | 'listen'
+  | 'networks'
   | 'name-servers'
   | 'name-server'
   | 'seeds'

@@ -6,7 +6,7 @@ import type { Config } from './config.ts';
 import { controlTlsSettings } from './control-tls-config.ts';
 import { MASK, NOWHERE } from './problems.ts';
 import { routeTlsSettings, sharedTlsSettings } from './tls-config.ts';
-import { formatDuration, formatHostPort, formatSeed, formatSize } from './values.ts';
+import { formatDuration, formatHostPort, formatNetwork, formatSeed, formatSize } from './values.ts';
 import type { Path } from './yaml-file.ts';
 
 /** The tree a YAML file would hold for this configuration; a password is masked. */
@@ -33,6 +33,11 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       clientAttributes: route.clientAttributes,
       ...routeTlsSettings(route.tls, config.tls.shared),
       maxSessionAge: shownDuration(route.maxSessionAgeMs),
+      allow: route.access.allow.map(formatNetwork),
+      deny: route.access.deny.map(formatNetwork),
+      clientProxyProtocolFrom: route.proxyProtocol.from.map(formatNetwork),
+      clientProxyProtocol: route.proxyProtocol.isRequired ? 'required' : 'optional',
+      serverProxyProtocol: route.proxyProtocol.toServers,
     })),
     tls: {
       ...sharedTlsSettings(config.tls.shared),
@@ -77,6 +82,8 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       maxConnectionsPerClient: limits.maxConnectionsPerClient,
       clientHandshakeTimeout: shownDuration(limits.clientHandshakeTimeoutMs),
       idleTimeout: shownDuration(limits.idleTimeoutMs),
+      maxConnectErrors: limits.maxConnectErrors,
+      connectErrorMemory: shownDuration(limits.connectErrorMemoryMs),
       clientKeepAlive: shownDuration(limits.clientKeepAliveMs),
       maxHandshakeBytes: formatSize(limits.maxHandshakeBytes),
     },

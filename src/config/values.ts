@@ -4,7 +4,7 @@
  */
 import { isIPv4, isIPv6 } from 'node:net';
 import { unreachable } from '../../routing/unreachable.ts';
-import type { Listen, Seed } from './config.ts';
+import type { Listen, Network, Seed } from './config.ts';
 
 /** One or more numbers with a unit: "250ms", "1.5s", "1m30s". */
 export const DURATION_PATTERN = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/;
@@ -105,6 +105,18 @@ export function parseListen(text: string): Listen | null {
   if (parts === null || parts.port === null) return null;
   const host = parts.host === '' ? '0.0.0.0' : parts.host;
   return isHost(host) ? { host, port: parts.port } : null;
+}
+
+/** "10.0.0.0/8", "fd00::/8", or one address. */
+export function parseNetwork(text: string): Network | null {
+  const [, address = '', bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const allBits = isIPv4(address) ? 32 : isIPv6(address) && !address.includes('%') ? 128 : -1;
+  const prefixBits = bits === undefined ? allBits : Number(bits);
+  return allBits === -1 || prefixBits > allBits ? null : { address, prefixBits };
+}
+
+export function formatNetwork({ address, prefixBits }: Network): string {
+  return `${address}/${prefixBits}`;
 }
 
 /** "host:port", with brackets around IPv6. */

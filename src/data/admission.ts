@@ -1,25 +1,30 @@
 /**
- * Limits at the door: sessions on a route, from one client address, and in all. The counts are shared by the threads and
- * exact; they are taken on admission and given back once, when the session is over.
+ * Who is let in at the door: by network, by what its address has done before, and by how many sessions there are on the
+ * route, from one client address, and in all. The counts are shared by the threads and exact; they are taken on admission
+ * and given back once, when the session is over.
  */
 import type { ClientCounts } from '../shared/client-counts.ts';
+import type { ConnectErrors } from '../shared/connect-errors.ts';
 import type { RefusalReason } from '../shared/counters.ts';
 import { HEADER } from '../shared/counters.ts';
 import type { DataConfig } from '../shared/messages.ts';
+import type { Connection } from './connection.ts';
+import type { Refusal } from './refusal.ts';
 import type { RouteState } from './thread-context.ts';
 
 export type Admission = {
   /**
    * @param clientAddress empty when sessions are not limited by it; the same must be given to `leave`
-   * @returns null when the session may stay, else the limit it would break. A null must be matched by one `leave`
+   * @returns null when the session may stay, else why not. A null must be matched by one `leave`
    */
-  enter(route: RouteState, clientAddress: string): RefusalReason | null;
+  enter(route: RouteState, client: Connection, clientAddress: string): Refusal | null;
   leave(route: RouteState, clientAddress: string): void;
 };
 
 export function createAdmission(
   header: Int32Array,
   clients: ClientCounts,
+  connectErrors: ConnectErrors,
   config: () => DataConfig,
 ): Admission {
   const release = (route: RouteState) => {
@@ -27,20 +32,34 @@ export function createAdmission(
     Atomics.sub(header, HEADER.openOnRoute + route.bound.index, 1);
   };
 
+  /** Most routes let everybody in, and most of the time nobody has errors: then the address is not even asked for. */
+  const shutOut = (route: RouteState, client: Connection): Refusal | null => {
+    const { maxConnectErrors } = config().limits;
+    const isCounting = maxConnectErrors > 0 && !connectErrors.isEmpty;
+    if (route.access === null && !isCounting) return null;
+    const detail = client.remoteAddress;
+    if (route.access?.has(detail) === false) return { reason: 'not_allowed', detail };
+    if (!isCounting || connectErrors.count(detail) < maxConnectErrors) return null;
+    return { reason: 'client_blocked', detail };
+  };
+
   return {
-    enter(route, clientAddress) {
+    enter(route, client, clientAddress) {
+      const shut = shutOut(route, client);
+      if (shut !== null) return shut;
       const { maxConnections, maxConnectionsPerClient } = config().limits;
       const openOnRoute = Atomics.add(header, HEADER.openOnRoute + route.bound.index, 1);
       const openInAll = Atomics.add(header, HEADER.openInAll, 1);
-      const refusal = exceeded(openInAll, maxConnections)
+      const reason: RefusalReason | null = exceeded(openInAll, maxConnections)
         ? 'total_limit'
         : exceeded(openOnRoute, route.bound.maxConnections)
           ? 'route_limit'
           : clientAddress !== '' && !clients.enter(clientAddress, maxConnectionsPerClient)
             ? 'client_limit'
             : null;
-      if (refusal !== null) release(route);
-      return refusal;
+      if (reason === null) return null;
+      release(route);
+      return { reason, detail: '' };
     },
     leave(route, clientAddress) {
       release(route);

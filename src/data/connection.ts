@@ -52,6 +52,7 @@ export class Connection {
   /** Set by `end`, `destroy` and a failed write: nothing may be written any more. */
   #isWritable = true;
   #hasPeerEnded = false;
+  #proxied: { readonly address: string; readonly port: number } | null = null;
 
   private constructor(side: Side, socket: Socket, transport: Transport, sink: ConnectionSink) {
     this.side = side;
@@ -79,8 +80,12 @@ export class Connection {
     socket.on('close', () => this.#sink.onClose(this.side, this.#error));
   }
 
-  /** Takes over what a listener accepted, and starts reading from it. */
-  static accept(accepted: Accepted, transport: Transport, sink: ConnectionSink): Connection {
+  /** Takes over what a listener accepted, and starts reading from it; a connection that was read before, as it is. */
+  static accept(accepted: Accepted | Connection, transport: Transport, sink: ConnectionSink): Connection {
+    if (accepted instanceof Connection) {
+      accepted.attach(sink);
+      return accepted;
+    }
     if (accepted instanceof Socket || transport.kind === 'portable') {
       if (!(accepted instanceof Socket))
         throw new Error('a bare handle was accepted for the portable transport');
@@ -110,6 +115,11 @@ export class Connection {
     socket.once('connect', onConnect);
     socket.connect({ host: address.host, port: address.port, autoSelectFamily: false });
     return connection;
+  }
+
+  /** The peer is a proxy and speaks for somebody else: who that is counts from now on. */
+  speakFor(proxied: { readonly address: string; readonly port: number }): void {
+    this.#proxied = proxied;
   }
 
   /** Hands the connection to another sink: a dialled server goes from its dial to its session. */
@@ -193,11 +203,19 @@ export class Connection {
   }
 
   get remoteAddress(): string {
-    return this.#socket.remoteAddress ?? '';
+    return this.#proxied?.address ?? this.#socket.remoteAddress ?? '';
   }
 
   get remotePort(): number {
-    return this.#socket.remotePort ?? 0;
+    return this.#proxied?.port ?? this.#socket.remotePort ?? 0;
+  }
+
+  get localAddress(): string {
+    return this.#socket.localAddress ?? '';
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0;
   }
 
   pause(): void {

@@ -8,7 +8,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Topology } from '../../routing/topology.ts';
 import type { Config, Listen, RouteConfig } from '../config/config.ts';
-import { createCounterMemory, forgetMember, forgetThread } from '../shared/counters.ts';
+import { createCounterMemory, forgetConnectErrors, forgetMember, forgetThread } from '../shared/counters.ts';
 import type { EventLog } from '../shared/events.ts';
 import type {
   BoundRoute,
@@ -143,6 +143,7 @@ export class DataPlane {
       if (!this.#routes.hasListen(route.listen)) await tryListen(route, CAN_SHARE_PORTS);
     }
     this.#config = this.#dataConfig(config);
+    forgetConnectErrors(this.counters);
     this.#routes.replace(config.routes, this.threadsAlive());
     this.#tls.adopt(config, prepared);
     const tls = this.#tls.materials;

@@ -2,14 +2,17 @@
  * One data thread: its listeners, its sessions, and the current topology. Knows nothing of worker threads; thread.ts
  * joins it to the main thread.
  */
+import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { MemberLoad } from '../../routing/preference.ts';
 import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
 import type { RouteProtocol } from '../config/config.ts';
 import { createClientCounts } from '../shared/client-counts.ts';
+import { type ConnectErrors, createConnectErrors } from '../shared/connect-errors.ts';
 import {
   add,
   clientTables,
+  connectErrorTable,
   HEADER,
   routeOffset,
   sharedHeader,
@@ -28,11 +31,13 @@ import type {
 import type { SignalKind } from '../shared/signals.ts';
 import type { RouteTlsMaterial, TlsMaterials } from '../shared/tls-material.ts';
 import { type Admission, createAdmission } from './admission.ts';
-import { isErrno, type Transport } from './connection.ts';
+import { type Accepted, type Connection, isErrno, type Transport } from './connection.ts';
 import { createDrain, type Drain } from './drain.ts';
 import { createEventLimiter, type EventLimiter } from './event-limiter.ts';
 import { Farewells } from './farewell.ts';
 import { CAN_SHARE_PORTS, createListener, type Listener } from './listener.ts';
+import { createAccess, createNetworkSet, type NetworkSet } from './network-set.ts';
+import { ProxiedClient } from './proxied-client.ts';
 import { Reachability } from './reachability.ts';
 import { Session } from './session.ts';
 import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
@@ -61,6 +66,9 @@ export class DataThread implements ThreadContext {
   readonly loadOf: MemberLoad;
   readonly reach: Readonly<Record<RouteProtocol, Reachability>>;
   readonly admission: Admission;
+  readonly connectErrors: ConnectErrors;
+  /** Clients whose proxy has yet to say who they are. */
+  readonly #arriving = new Set<ProxiedClient>();
   readonly sessions = new Set<OpenSession>();
   readonly farewells = new Farewells();
   readonly #post: Post;
@@ -90,7 +98,13 @@ export class DataThread implements ThreadContext {
       x: new Reachability(this, 'x', start.config.quarantine),
     };
     const clients = createClientCounts(clientTables(start.counters), start.threadIndex);
-    this.admission = createAdmission(this.header, clients, () => this.#config);
+    this.connectErrors = createConnectErrors(
+      connectErrorTable(start.counters),
+      this.header,
+      { entries: HEADER.connectErrorAddresses, key: HEADER.connectErrorKey },
+      () => this.#config.limits.connectErrorMemoryMs,
+    );
+    this.admission = createAdmission(this.header, clients, this.connectErrors, () => this.#config);
     this.#limiter = createEventLimiter(
       (event) => post({ kind: 'event', event }),
       () => add(this.cells, THREAD.logLinesSuppressed, 1),
@@ -160,16 +174,22 @@ export class DataThread implements ThreadContext {
 
   /** Binds a route's listener; tells the main thread how it went. */
   async open(bound: BoundRoute): Promise<void> {
-    const state: RouteState = { bound, offset: routeOffset(bound.index), tls: null };
+    const state: RouteState = {
+      bound,
+      offset: routeOffset(bound.index),
+      tls: null,
+      access: createAccess(bound),
+      proxies: createNetworkSet(bound.proxyProtocol.from),
+    };
     const route: OpenRoute = { state, listener: null, material: null };
     this.#renewTls(route);
     this.#routes.set(bound.name, route);
     try {
       route.listener = await createListener(bound.listen, CAN_SHARE_PORTS, this.transport.kind, {
-        onConnection:
-          bound.protocol === 'x'
-            ? (accepted) => void new XSession(this, state, this.#nextSessionId++, accepted)
-            : (accepted) => void new Session(this, state, this.#nextSessionId++, accepted),
+        onConnection: (accepted) => {
+          if (state.proxies === null) this.#openSession(state, accepted);
+          else this.#awaitHeader(state, state.proxies, accepted);
+        },
         onAcceptFailed: (code) => {
           add(this.cells, THREAD.acceptFailures, 1);
           this.event('error', 'accept_failed', `A connection could not be accepted: ${code}`, { code });
@@ -184,8 +204,27 @@ export class DataThread implements ThreadContext {
     }
   }
 
+  #openSession(state: RouteState, accepted: Accepted | Connection): Session | XSession {
+    const id = this.#nextSessionId++;
+    return state.bound.protocol === 'x'
+      ? new XSession(this, state, id, accepted)
+      : new Session(this, state, id, accepted);
+  }
+
+  #awaitHeader(state: RouteState, proxies: NetworkSet, accepted: Accepted): void {
+    const arriving = new ProxiedClient(this, state, proxies, accepted, this.#arriving.size, {
+      onArrived: (connection, rest) => {
+        const session = this.#openSession(state, connection);
+        if (rest.length > 0) session.onBytes('client', rest, rest.length);
+      },
+      onSettled: (client) => void this.#arriving.delete(client),
+    });
+    if (!arriving.isSettled) this.#arriving.add(arriving);
+  }
+
   /** Ends everything at once. */
   close(): void {
+    for (const client of this.#arriving) client.close();
     for (const { listener } of this.#routes.values()) listener?.close();
     for (const session of this.sessions) session.cut('shutdown');
     clearInterval(this.#sweeper);
@@ -213,6 +252,8 @@ export class DataThread implements ThreadContext {
       const open = this.#routes.get(bound.name);
       if (open?.listener != null && isSameListener(open.state.bound, bound)) {
         open.state.bound = bound;
+        open.state.access = createAccess(bound);
+        open.state.proxies = createNetworkSet(bound.proxyProtocol.from);
         this.#renewTls(open);
         open.listener.keepAliveAfter(config.limits.clientKeepAliveMs);
         this.#post({ kind: 'listening', route: bound.name, port: open.listener.port });
@@ -246,6 +287,7 @@ export class DataThread implements ThreadContext {
       queuedBytes += session.queuedBytes;
     }
     this.cells[THREAD.queuedBytes] = queuedBytes;
+    this.connectErrors.sweep();
   }
 
   /** What is queued is accepted yet. */
@@ -254,10 +296,12 @@ export class DataThread implements ThreadContext {
       [...this.#routes.values()].map(({ listener }) => listener?.closeWhenEmpty()),
     );
     await this.#stopped;
+    while (this.#arriving.size > 0) await setTimeout(ARRIVAL_TICK_MS);
   }
 }
 
 const SWEEP_MS = 1000;
+const ARRIVAL_TICK_MS = 10;
 const SESSION_IDS_PER_THREAD = 1e12;
 
 type OpenRoute = {

@@ -32,7 +32,7 @@ export class Dial implements ConnectionSink {
   /** What the server has sent so far; empty until its first bytes. */
   #received: Buffer = EMPTY;
 
-  /** `settle` is called once, never before the constructor has returned; not at all after `abandon`. */
+  /** `settle` is called once, never before the constructor has returned; not at all after `abandon`. `prologue` is said first. */
   constructor(
     member: Member,
     address: { readonly host: string; readonly port: number },
@@ -40,6 +40,7 @@ export class Dial implements ConnectionSink {
     firstWord: FirstWord,
     deadlines: DialDeadlines,
     settle: (dial: Dial, outcome: DialOutcome) => void,
+    prologue: Buffer | null = null,
   ) {
     this.member = member;
     this.#firstWord = firstWord;
@@ -49,6 +50,7 @@ export class Dial implements ConnectionSink {
     this.#timer = setTimeout(() => this.#late(), Math.min(connectTimeoutMs, handshakeTimeoutMs));
     this.#connection = Connection.dial(address, transport, this, () => {
       this.#connectedAtMs = performance.now();
+      if (prologue !== null) this.#connection.write(prologue, 0, prologue.length);
       if (!firstWord.isAwaited(member)) this.#greeted();
     });
   }

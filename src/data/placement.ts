@@ -21,6 +21,7 @@ import type { SignalKind } from '../shared/signals.ts';
 import type { Connection } from './connection.ts';
 import { Dial, type DialOutcome } from './dial.ts';
 import type { HeldSession } from './hold.ts';
+import { proxyHeaderFor } from './proxied-client.ts';
 import type { Reachability } from './reachability.ts';
 import type { Refusal } from './refusal.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
@@ -54,9 +55,12 @@ export class Placement implements HeldSession {
   #serverError: ServerError | null = null;
   #lastFailure = '';
   #isOver = false;
+  /** Told to each server before anything else. */
+  readonly #prologue: Buffer | null;
 
-  constructor(context: ThreadContext, route: RouteState, sink: PlacementSink) {
+  constructor(context: ThreadContext, route: RouteState, client: Connection, sink: PlacementSink) {
     this.#context = context;
+    this.#prologue = route.bound.proxyProtocol.toServers === 'none' ? null : proxyHeaderFor(client);
     this.#reach = context.reach[route.bound.protocol];
     this.#route = route;
     this.#sink = sink;
@@ -129,7 +133,7 @@ export class Placement implements HeldSession {
     const deadlines = this.#context.config().dial;
     const settle = (settled: Dial, outcome: DialOutcome) => this.#settled(settled, outcome);
     const { firstWord } = this.#reach;
-    const dial = new Dial(member, member.dial, transport, firstWord, deadlines, settle);
+    const dial = new Dial(member, member.dial, transport, firstWord, deadlines, settle, this.#prologue);
     this.#dials.add(dial);
     this.#changeLoad(member, 1);
     this.#armOvertaking(dial);

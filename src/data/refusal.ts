@@ -20,6 +20,10 @@ export function errFor({ reason, detail }: Refusal): ErrPacket {
   // As MySQL Router says it: what failed with the server stands bare.
   if (reason === 'tls_server') return createErrPacket(name, detail);
   if (name === 'CR_SSL_CONNECTION_ERROR') return createErrPacket(name, `SSL connection error: ${detail}`);
+  if (reason === 'not_allowed')
+    return createErrPacket(name, `Host '${detail}' is not allowed to connect here`);
+  if (reason === 'client_blocked')
+    return createErrPacket(name, `Host '${detail}' is blocked because of many connection errors`);
   if (detail === '' || !SAYS_WHY.has(reason)) return createErrPacket(name);
   return createErrPacket(name, `${textOf(name)}: ${detail}`);
 }
@@ -48,6 +52,9 @@ const ERROR_NAMES = {
   tls_client: 'CR_SSL_CONNECTION_ERROR',
   tls_server: 'CR_SSL_CONNECTION_ERROR',
   auth_impossible: 'CR_SSL_CONNECTION_ERROR',
+  not_allowed: 'ER_HOST_NOT_PRIVILEGED',
+  client_blocked: 'ER_HOST_IS_BLOCKED',
+  bad_proxy_header: 'ER_HANDSHAKE_ERROR',
 } as const satisfies Readonly<Record<RefusalReason, ErrorName>>;
 
 /** Errors whose text names the cause; the others keep MySQL's own words, which clients know. */
@@ -69,4 +76,7 @@ const END_REASONS = {
   tls_client: 'tls_error',
   tls_server: 'tls_error',
   auth_impossible: 'tls_error',
+  not_allowed: 'limit',
+  client_blocked: 'limit',
+  bad_proxy_header: 'protocol_error',
 } as const satisfies Readonly<Record<RefusalReason, EndReason>>;

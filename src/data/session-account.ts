@@ -13,6 +13,7 @@ import {
   MEMBER,
   memberOffset,
   REFUSAL_REASONS,
+  type RefusalReason,
   ROUTE,
 } from '../shared/counters.ts';
 import type { SessionFacts } from '../shared/messages.ts';
@@ -67,11 +68,14 @@ export class SessionAccount {
 
   authenticated(): void {
     this.#isAuthenticated = true;
+    this.#behaved();
     add(this.#cells, this.#routeOffset + ROUTE.sessionsAuthenticated, 1);
   }
 
   becameOpaque(reason: string): void {
     this.#isOpaque = true;
+    // TLS that is passed through hides the login: what could be read of it was in order.
+    if (!this.#isAuthenticated) this.#behaved();
     add(this.#cells, this.#routeOffset + ROUTE.sessionsOpaque, 1);
     this.#context.event('debug', 'session_opaque', 'Command boundaries of a session are not known', {
       session: this.#id,
@@ -117,6 +121,7 @@ export class SessionAccount {
 
   refused(refusal: Refusal, errorCode: number): void {
     add(this.#cells, this.#routeOffset + ROUTE.refused + REFUSAL_REASONS.indexOf(refusal.reason), 1);
+    if (MISBEHAVIOUR.has(refusal.reason)) this.#misbehaved();
     const route = this.#route.bound.name;
     this.#context.event('warn', 'client_refused', `Route ${route} refused a client: ${refusal.reason}`, {
       route,
@@ -126,6 +131,29 @@ export class SessionAccount {
       error: errorCode,
       member: this.#member?.address ?? null,
     });
+  }
+
+  /** Counts what a client did wrong itself, and shuts its address out when that was too often. */
+  #misbehaved(): void {
+    const { maxConnectErrors } = this.#context.config().limits;
+    if (maxConnectErrors === 0) return;
+    const client = this.#client.remoteAddress;
+    if (client === '' || this.#context.connectErrors.failed(client) !== maxConnectErrors) return;
+    this.#context.event(
+      'warn',
+      'client_blocked',
+      `${client} is shut out: ${maxConnectErrors} malformed logins in a row`,
+      {
+        client,
+        route: this.#route.bound.name,
+        max_connect_errors: maxConnectErrors,
+      },
+    );
+  }
+
+  #behaved(): void {
+    if (!this.#context.connectErrors.isEmpty)
+      this.#context.connectErrors.succeeded(this.#client.remoteAddress);
   }
 
   close(reason: EndReason): void {
@@ -167,3 +195,6 @@ export class SessionAccount {
     };
   }
 }
+
+/** What counts towards `limits.maxConnectErrors`: the client sent what nobody can read. */
+const MISBEHAVIOUR: ReadonlySet<RefusalReason> = new Set(['bad_handshake', 'out_of_order']);

@@ -46,7 +46,7 @@ export class Session implements ConnectionSink {
   readonly #ended: Side[] = [];
   #isAdmitted = false;
 
-  constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted) {
+  constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted | Connection) {
     this.#context = context;
     this.#route = route;
     this.#client = Connection.accept(accepted, context.transport, this);
@@ -54,10 +54,10 @@ export class Session implements ConnectionSink {
     this.#limitedAddress = isLimitedByAddress ? this.#client.remoteAddress : '';
     this.#account = new SessionAccount(context, route, id, this.#client);
     context.sessions.add(this);
-    const limit = context.admission.enter(route, this.#limitedAddress);
-    this.#isAdmitted = limit === null;
-    if (limit === null) this.#place();
-    else this.#refuse({ reason: limit, detail: '' });
+    const refusal = context.admission.enter(route, this.#client, this.#limitedAddress);
+    this.#isAdmitted = refusal === null;
+    if (refusal === null) this.#place();
+    else this.#refuse(refusal);
   }
 
   onBytes(side: Side, buffer: Buffer, length: number): void {
@@ -201,7 +201,7 @@ export class Session implements ConnectionSink {
   }
 
   #place(): void {
-    this.#placement = new Placement(this.#context, this.#route, {
+    this.#placement = new Placement(this.#context, this.#route, this.#client, {
       onPlaced: (member, connection, greeting) => this.#placed(member, connection, greeting),
       onUnplaced: (failure) => this.#unplaced(failure),
     });

@@ -6,6 +6,7 @@
 import type { MemberLoad } from '../../routing/preference.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import type { RouteProtocol } from '../config/config.ts';
+import type { ConnectErrors } from '../shared/connect-errors.ts';
 import type { EndReason } from '../shared/counters.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
 import type { BoundRoute, DataConfig, SessionFacts } from '../shared/messages.ts';
@@ -13,6 +14,7 @@ import type { SignalKind } from '../shared/signals.ts';
 import type { Admission } from './admission.ts';
 import type { Transport } from './connection.ts';
 import type { Farewells } from './farewell.ts';
+import type { NetworkSet } from './network-set.ts';
 import type { Reachability } from './reachability.ts';
 import type { RouteTls } from './tls/route-tls.ts';
 
@@ -27,6 +29,7 @@ export type ThreadContext = {
   /** What is known of the members as each protocol reaches them. */
   readonly reach: Readonly<Record<RouteProtocol, Reachability>>;
   readonly admission: Admission;
+  readonly connectErrors: ConnectErrors;
   readonly farewells: Farewells;
   readonly sessions: Set<OpenSession>;
   config(): DataConfig;
@@ -55,6 +58,10 @@ export type RouteState = {
   bound: BoundRoute;
   /** Where the route's counters begin. */
   readonly offset: number;
+  /** Whose clients are let in; null where everybody's are. */
+  access: NetworkSet | null;
+  /** Proxies that say for whom they connect; null where there are none. */
+  proxies: NetworkSet | null;
   /** Null where TLS is passed through. */
   tls: RouteTls | null;
 };

@@ -46,7 +46,7 @@ export class XSession implements ConnectionSink, OpenSession {
   readonly #ended: Side[] = [];
   readonly #isAdmitted: boolean;
 
-  constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted) {
+  constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted | Connection) {
     const { limits } = context.config();
     this.#context = context;
     this.#route = route;
@@ -55,10 +55,10 @@ export class XSession implements ConnectionSink, OpenSession {
     this.#limitedAddress = limits.maxConnectionsPerClient > 0 ? this.#client.remoteAddress : '';
     this.#account = new SessionAccount(context, route, id, this.#client);
     context.sessions.add(this);
-    const limit = context.admission.enter(route, this.#limitedAddress);
-    this.#isAdmitted = limit === null;
-    if (limit === null) this.#place();
-    else this.#refuse({ reason: limit, detail: '' });
+    const refusal = context.admission.enter(route, this.#client, this.#limitedAddress);
+    this.#isAdmitted = refusal === null;
+    if (refusal === null) this.#place();
+    else this.#refuse(refusal);
   }
 
   get queuedBytes(): number {
@@ -164,7 +164,7 @@ export class XSession implements ConnectionSink, OpenSession {
   }
 
   #place(): void {
-    this.#placement = new Placement(this.#context, this.#route, {
+    this.#placement = new Placement(this.#context, this.#route, this.#client, {
       onPlaced: (member, connection, firstBytes) => this.#placed(member, connection, firstBytes),
       onUnplaced: (failure) => this.#unplaced(failure),
     });

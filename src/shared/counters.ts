@@ -8,6 +8,7 @@
  *   header | thread 0: own cells, errors by number, routes, members, client addresses | thread 1: …
  */
 import { CLIENT_TABLE_BYTES } from './client-counts.ts';
+import { CONNECT_ERROR_BYTES, createKey } from './connect-errors.ts';
 
 /** Routes that can have counters of their own. */
 export const MAX_ROUTES = 32;
@@ -57,6 +58,12 @@ export const REFUSAL_REASONS = [
   'tls_server',
   /** The password cannot be passed on from a side with TLS to a side without, or back. */
   'auth_impossible',
+  /** The route does not let the client's network in. */
+  'not_allowed',
+  /** Too many malformed logins from the address. */
+  'client_blocked',
+  /** A proxy did not say for whom it connects, or not so that it can be understood. */
+  'bad_proxy_header',
 ] as const;
 export type RefusalReason = (typeof REFUSAL_REASONS)[number];
 
@@ -157,14 +164,32 @@ const THREAD_BYTES = CELLS_BYTES + CLIENT_TABLE_BYTES;
 
 /**
  * In front of the blocks, 32-bit integers that all threads change together, with Atomics: the round-robin position of
- * each route, the sessions open on each route, the sessions open and held in all, and the load of each member.
+ * each route, the sessions open on each route, the sessions open and held in all, two of connect-errors.ts, and the load of
+ * each member. The table of connect-errors.ts follows them.
  */
-const HEADER_INTS = 2 * MAX_ROUTES + 2 + MAX_MEMBER_SLOTS;
-const HEADER_BYTES = HEADER_INTS * 4;
+const HEADER_INTS = 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS;
+const CONNECT_ERRORS_AT = HEADER_INTS * 4;
+const HEADER_BYTES = CONNECT_ERRORS_AT + CONNECT_ERROR_BYTES;
 
 /** Makes the memory for `threads` data threads. */
 export function createCounterMemory(threads: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(HEADER_BYTES + threads * THREAD_BYTES);
+  const memory = new SharedArrayBuffer(HEADER_BYTES + threads * THREAD_BYTES);
+  sharedHeader(memory)[HEADER.connectErrorKey] = createKey();
+  return memory;
+}
+
+/** The table of malformed logins by client address, see connect-errors.ts. */
+export function connectErrorTable(memory: SharedArrayBuffer): BigUint64Array {
+  return new BigUint64Array(memory, CONNECT_ERRORS_AT, CONNECT_ERROR_BYTES / 8);
+}
+
+/** Lets every client address in again. */
+export function forgetConnectErrors(memory: SharedArrayBuffer): void {
+  const table = connectErrorTable(memory);
+  for (let slot = 0; slot < table.length; slot++) {
+    if (Atomics.exchange(table, slot, 0n) !== 0n)
+      Atomics.sub(sharedHeader(memory), HEADER.connectErrorAddresses, 1);
+  }
 }
 
 /** The cells of one thread: what it adds to. */
@@ -194,7 +219,9 @@ export const HEADER = {
   openOnRoute: MAX_ROUTES,
   openInAll: 2 * MAX_ROUTES,
   heldInAll: 2 * MAX_ROUTES + 1,
-  loadOnMember: 2 * MAX_ROUTES + 2,
+  connectErrorAddresses: 2 * MAX_ROUTES + 2,
+  connectErrorKey: 2 * MAX_ROUTES + 3,
+  loadOnMember: 2 * MAX_ROUTES + 4,
 } as const;
 
 /** Where the block of a route begins in a thread's cells. */

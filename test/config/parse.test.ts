@@ -8,6 +8,8 @@ import { configOf, MINIMAL, PASSED_THROUGH, problemsOf } from './sources.ts';
 const ROUTE_DEFAULTS = {
   maxConnections: 0,
   maxSessionAgeMs: 0,
+  access: { allow: [], deny: [] },
+  proxyProtocol: { from: [], isRequired: true, toServers: 'none' },
   compression: 'passthrough',
   clientAttributes: true,
   tls: PASSED_THROUGH,
@@ -79,6 +81,8 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       maxConnections: 0,
       maxConnectionsPerClient: 0,
       clientHandshakeTimeoutMs: 10_000,
+      maxConnectErrors: 100,
+      connectErrorMemoryMs: 3_600_000,
       idleTimeoutMs: 0,
       clientKeepAliveMs: 60_000,
       maxHandshakeBytes: 262_144,
@@ -116,7 +120,7 @@ cluster:
   sslCert: router.pem
   sslKey: router.key
 routes:
-  - { name: write, listen: "127.0.0.1:0", role: primary, strategy: next-available, maxConnections: 7, maxSessionAge: 2h }
+  - { name: write, listen: "127.0.0.1:0", role: primary, strategy: next-available, maxConnections: 7, maxSessionAge: 2h, allow: [10.0.0.0/8], deny: ["fd00::1"], clientProxyProtocolFrom: [10.0.0.1], clientProxyProtocol: optional, serverProxyProtocol: v2 }
   - { name: read, listen: "[::]:6447", role: secondary, strategy: round-robin }
   - { name: any, listen: ":6448", role: primary-and-secondary, compression: disabled, clientAttributes: false }
   - name: strict

@@ -1,7 +1,7 @@
 /**
  * The router itself: build, threads, events, reloads, limits, its admin server.
  */
-import { ERROR_NUMBER_CELLS, THREAD } from '../../shared/counters.ts';
+import { ERROR_NUMBER_CELLS, HEADER, sharedHeader, THREAD } from '../../shared/counters.ts';
 import { judgeReadiness } from '../readiness.ts';
 import type { AdminSources } from '../sources.ts';
 import type { CounterReader } from './counter-reader.ts';
@@ -63,6 +63,11 @@ export function programFamilies(
       'fairlead_held_sessions_limit',
       'Sessions that may wait for a destination at once, over all routes.',
       () => sources.limits().maxHeldSessions,
+    ),
+    gauge(
+      'fairlead_connect_error_addresses',
+      'Client addresses that have sent malformed logins and no good one since.',
+      () => Atomics.load(sharedHeader(sources.counters), HEADER.connectErrorAddresses),
     ),
     {
       kind: 'counter',

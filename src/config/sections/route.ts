@@ -10,6 +10,7 @@ import {
   requiredListen,
   routeName,
 } from '../keys.ts';
+import { networks } from '../network-keys.ts';
 import { routeTls } from './tls.ts';
 
 export const route = z.strictObject({
@@ -56,6 +57,28 @@ export const route = z.strictObject({
     min: '0',
     max: '30d',
     default: '0',
+  }),
+  allow: networks({
+    doc: 'Networks whose clients are let in; others are refused with error 1130. Without any, everybody is let in.',
+    why: "A door before the accounts. Behind a proxy the address counts that the PROXY protocol tells, or else the proxy's own.",
+  }),
+  deny: networks({
+    doc: 'Networks whose clients are refused with error 1130, also where `allow` has them.',
+    why: 'To take single hosts out of what `allow` lets in, or out of everybody.',
+  }),
+  clientProxyProtocolFrom: networks({
+    doc: 'Proxies that tell with the PROXY protocol (version 1 or 2) for whom they connect.',
+    why: "The client's own address then counts for limits, networks, logs, `/api/v1/sessions` and connection attributes. List proxies only: who is listed is believed, and from everybody else the header is refused as a bad handshake.",
+  }),
+  clientProxyProtocol: choice(['required', 'optional'] as const, {
+    doc: 'Whether those proxies must send the header; `optional` waits for it a tenth of a second.',
+    why: '`optional` is for the time in which proxies are switched over, or where clients connect from the same network too.',
+    default: 'required',
+  }),
+  serverProxyProtocol: choice(['none', 'v2'] as const, {
+    doc: "Tell members the client's address with version 2 of the PROXY protocol.",
+    why: "Members then see clients and not the router: for accounts bound to hosts, and in the process list. Only for MariaDB and Percona Server, with the router's address in their `proxy_protocol_networks`; MySQL's own server does not understand it.",
+    default: 'none',
   }),
   compression: choice(['passthrough', 'disabled'] as const, {
     doc: 'The compressed protocol (zlib, zstd): `passthrough` offers clients what the member offers, `disabled` takes it out of the offer.',

@@ -65,6 +65,20 @@ export const limits = z.strictObject({
     max: '10m',
     default: '10s',
   }),
+  maxConnectErrors: integer({
+    doc: 'Malformed logins in a row after which a client address is refused with error 1129; 0 for never.',
+    why: 'Keeps out who sends garbage. As in MySQL Router, a login that succeeds sets the count back, and a connection that closes without a word, a wrong password, TLS that does not come about or a member that is away do not count, so health checks never shut anybody out. What a proxy in `clientProxyProtocolFrom` itself does wrong is not counted.',
+    min: 0,
+    max: 4000,
+    default: 100,
+  }),
+  connectErrorMemory: duration({
+    doc: 'The errors of an address are forgotten this long after the last one, and it is let in again.',
+    why: 'A reload (SIGHUP) forgets all of them at once.',
+    min: '1m',
+    max: '30d',
+    default: '1h',
+  }),
   idleTimeout: duration({
     doc: 'A session without traffic in either direction ends after this long; 0 for never.',
     why: "The server's wait_timeout already ends idle sessions; set this where firewalls forget connections earlier.",

@@ -9,6 +9,8 @@ export type HaproxyOptions = {
   readonly primary: string;
   /** "host:port" of those that take reads, in turn. */
   readonly secondaries: readonly string[];
+  /** More words on each `server` line, such as `send-proxy-v2 check`. Default none. */
+  readonly serverWords?: string;
   /** Worker threads. Default 1. */
   readonly threads?: number;
 };
@@ -33,7 +35,9 @@ export async function startHaproxy(
 
 function renderConfiguration(options: HaproxyOptions, rw: number, ro: number): string {
   const servers = (addresses: readonly string[]): string =>
-    addresses.map((address, index) => `  server s${index} ${address}\n`).join('');
+    addresses
+      .map((address, index) => `  server s${index} ${address} ${options.serverWords ?? ''}\n`)
+      .join('');
   return `global
   nbthread ${options.threads ?? 1}
 defaults
