@@ -36,7 +36,7 @@ async function startRouter(sandbox: Sandbox, group: Group): Promise<Stage['ports
   const config = {
     cluster: { seeds: group.members.map(({ address }) => address), user, password },
     routes: [{ name: 'rw', listen: `127.0.0.1:${rw}`, role: 'primary' }],
-    // PHP waits for a minute for its connection: there is no need to turn anybody away before a slow election is over.
+    // PHP waits for a minute at least for its connection: there is no need to turn anybody away before a slow election is over.
     hold: { timeout: '30s' },
     admin: { listen: `127.0.0.1:${admin}` },
     drain: { delay: 0, timeout: '1s' },
