@@ -56,6 +56,7 @@ async function ask(admin: URL): Promise<Asked> {
 function describe(admin: URL, { readiness, topology, routes }: Answers): string {
   const facts = [
     topology.mode,
+    clusterFact(topology.cluster),
     topology.groupName === null ? '' : `group ${topology.groupName}`,
     topology.hasQuorum ? '' : 'no quorum',
     `version ${topology.version}`,
@@ -94,6 +95,13 @@ function listening(route: Answers['routes'][number]): string {
   return `${host}:${route.port ?? route.listen.port}${route.isListening ? '' : ' (not listening)'}`;
 }
 
+function clusterFact(cluster: Answers['topology']['cluster']): string {
+  if (cluster === null || cluster === undefined) return '';
+  const name = cluster.kind === 'unknown' ? '' : `${cluster.kind} ${cluster.name}`;
+  const state = cluster.state === 'ok' ? '' : `metadata ${cluster.state}`;
+  return [name, state].filter((text) => text !== '').join(', ');
+}
+
 /** Reasons may quote what a server said: it must not steer the terminal. */
 function withoutControls(text: string): string {
   return text.replace(/[^\P{Cc}\n]/gu, '?');
@@ -109,6 +117,7 @@ const topologySchema = z.looseObject({
   mode: z.string(),
   hasQuorum: z.boolean(),
   alarms: z.array(z.string()),
+  cluster: z.looseObject({ kind: z.string(), name: z.string(), state: z.string() }).nullish(),
   members: z.array(
     z.looseObject({
       address: z.string(),

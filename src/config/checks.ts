@@ -21,6 +21,7 @@ export function crossChecks(checked: Checked): readonly Problem[] {
     ...checkSeeds(checked),
     ...checkAccount(checked),
     ...checkMonitoringTls(checked),
+    ...checkMetadata(checked),
     ...checkRoutes(checked),
     ...checkAdmin(checked),
     ...checkTimes(checked),
@@ -77,6 +78,29 @@ function checkMonitoringTls({ settings, originOf }: Checked): readonly Problem[]
     rule,
     origin: originOf(['cluster', key]),
   }));
+}
+
+/** What is asked of metadata needs a topology that has some. */
+function checkMetadata({ settings, refused, originOf }: Checked): readonly Problem[] {
+  const { cluster, metadata } = settings;
+  if (refused.has('cluster.topology') || refused.has('cluster')) return [];
+  const refuse = (key: 'register' | 'targetCluster', value: string, topologies: readonly string[]) =>
+    topologies.includes(cluster.topology)
+      ? []
+      : [
+          {
+            key: `metadata.${key}`,
+            value,
+            rule: `needs cluster.topology ${topologies.join(', ')}; with ${cluster.topology} (${originOf(['cluster', 'topology'])}) no metadata is read`,
+            origin: originOf(['metadata', key]),
+          },
+        ];
+  return [
+    ...(metadata.register ? refuse('register', 'true', ['auto', 'innodb-cluster', 'replicaset']) : []),
+    ...(metadata.targetCluster === undefined
+      ? []
+      : refuse('targetCluster', `"${metadata.targetCluster}"`, ['auto', 'innodb-cluster'])),
+  ];
 }
 
 function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Problem[] {

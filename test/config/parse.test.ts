@@ -109,7 +109,7 @@ t.test(
   async (t) => {
     const file = `
 cluster:
-  topology: group-replication
+  topology: innodb-cluster
   seeds: ["127.0.0.1:3311", "[::1]:3312", db]
   stateFile: /var/lib/fairlead/members.json
   user: router
@@ -150,13 +150,21 @@ limits:
 quarantine: { threshold: 3, interval: 10s }
 quorumLoss: read
 closeRoOnPromotion: true
+metadata:
+  interval: 2s
+  readOnlyTargets: read-replicas
+  targetCluster: south
+  invalidatedClusterPolicy: accept-ro
+  register: true
+  routerAddress: host-1
+  routerName: second
 relay: { mode: portable, bufferBytes: 16KiB, tracking: false }
 readiness: primary
 log: { level: debug, format: json }
 `;
     const config = configOf({ file });
     t.match(config, {
-      cluster: { topology: 'group-replication', password: 'p: #w', seeds: { length: 3 } },
+      cluster: { topology: 'innodb-cluster', password: 'p: #w', seeds: { length: 3 } },
       routes: [{ strategy: 'next-available' }, { listen: { host: '::' } }, { strategy: 'round-robin' }],
       probe: { confirmationTtlMs: 90_000 },
       tls: { watchIntervalMs: 60_000, shared: { client: { mode: 'required', caFile: 'ca.pem' } } },
@@ -615,4 +623,21 @@ t.test('TLS of the monitoring account that cannot work is refused', async (t) =>
   ]);
   t.match(refused('sslCert: c.pem'), [/cluster\.sslCert = .* needs cluster\.sslKey/]);
   t.match(refused('sslKey: k.pem'), [/cluster\.sslKey = .* needs cluster\.sslCert/]);
+});
+
+t.test('what is asked of metadata needs a topology that has some', async (t) => {
+  const cluster = (topology: string) =>
+    `cluster: { topology: ${topology}, seeds: ["db:3306"], user: router }\n`;
+  const register = problemsOf({ file: `${cluster('group-replication')}metadata: { register: true }\n` });
+  t.equal(register.length, 1);
+  t.match(
+    register[0],
+    /metadata\.register = true: needs cluster\.topology auto, innodb-cluster, replicaset; with group-replication \(f\.yaml:1:\d+\)/,
+  );
+  const target = problemsOf({ file: `${cluster('replicaset')}metadata: { targetCluster: south }\n` });
+  t.match(target, [/metadata\.targetCluster = "south": needs cluster\.topology auto, innodb-cluster; /]);
+  t.equal(
+    configOf({ file: `${cluster('auto')}metadata: { targetCluster: south }\n` }).metadata.targetCluster,
+    'south',
+  );
 });
