@@ -3,7 +3,7 @@ import { Buffer } from 'node:buffer';
 /** Copies pieces of chunks together, up to `maxBytes`; what is beyond is dropped. Doubles as bytes come. */
 export class ByteCollector {
   readonly #maxBytes: number;
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = EMPTY;
   #length = 0;
 
   constructor(maxBytes: number) {
@@ -31,8 +31,10 @@ export class ByteCollector {
   /** What was collected; the collector begins anew. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
-    this.#bytes = Buffer.alloc(0);
+    this.#bytes = EMPTY;
     this.#length = 0;
     return taken;
   }
 }
+
+const EMPTY = Buffer.alloc(0);

@@ -6,7 +6,7 @@ import {
   intersectCapabilities,
 } from './capability-flags.ts';
 import type { ErrPacket } from './err-packet.ts';
-import type { ConnectionAttribute, HandshakeResponse41 } from './handshake-response41.ts';
+import type { HandshakeResponse41 } from './handshake-response41.ts';
 import type { InitialHandshake } from './initial-handshake.ts';
 import type { SslRequest } from './ssl-request.ts';
 
@@ -63,8 +63,6 @@ export interface ConnectionFacts {
   readonly username: string;
   /** `undefined` where the client named none. */
   readonly database: string | undefined;
-  /** `undefined` where the client sent none. */
-  readonly attributes: readonly ConnectionAttribute[] | undefined;
   readonly characterSet: number;
   /** The plugin that was used last. */
   readonly authPluginName: string;
@@ -103,7 +101,6 @@ export function createConnectionFacts(agreed: {
     compression: agreedCompression(sharedCapabilities, handshakeResponse.zstdLevel),
     username: handshakeResponse.username,
     database: handshakeResponse.database,
-    attributes: handshakeResponse.attributes,
     characterSet: handshakeResponse.characterSet,
     authPluginName: agreed.authPluginName,
     statusFlags: agreed.statusFlags,

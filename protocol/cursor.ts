@@ -18,7 +18,9 @@ export class Cursor {
 
   /** `packetName` opens the error's text; `fault` says whose packet this is. */
   constructor(payload: Uint8Array, packetName: string, fault: Fault) {
-    this.#bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+    this.#bytes = Buffer.isBuffer(payload)
+      ? payload
+      : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
     this.#packetName = packetName;
     this.#fault = fault;
   }
@@ -78,20 +80,24 @@ export class Cursor {
 
   /** string<lenenc> as bytes. The announced length is compared with what is left before it is believed. */
   readLenencBytes(field: string): Buffer {
-    const length = this.readLenencInt(field);
-    if (length > BigInt(this.remainingBytes)) {
-      return this.fail(`${field} announces ${length} bytes, ${this.remainingBytes} are left`);
-    }
-    return this.readBytes(Number(length), field);
+    return this.readBytes(this.#readLength(field), field);
+  }
+
+  /** Goes past a string<lenenc>. */
+  skipLenencBytes(field: string): void {
+    this.#take(this.#readLength(field), field);
   }
 
   /** string<NUL> as bytes, without the NUL, which is read too. */
   readNulBytes(field: string): Buffer {
-    const end = this.#bytes.indexOf(0, this.#offset);
-    if (end === -1) return this.fail(`${field} has no NUL in the ${this.remainingBytes} bytes left`);
-    const value = this.#bytes.subarray(this.#offset, end);
-    this.#offset = end + 1;
-    return value;
+    const start = this.#offset;
+    return this.#bytes.subarray(start, this.#takeToNul(field));
+  }
+
+  /** string<NUL> as text. */
+  readNulText(field: string, encoding: TextEncoding): string {
+    const start = this.#offset;
+    return this.#bytes.toString(encoding, start, this.#takeToNul(field));
   }
 
   /** Whether a NUL is among the bytes not read yet. */
@@ -103,6 +109,13 @@ export class Cursor {
   readBytes(length: number, field: string): Buffer {
     const start = this.#take(length, field);
     return this.#bytes.subarray(start, start + length);
+  }
+
+  /** string<EOF> as text. */
+  readRestText(encoding: TextEncoding): string {
+    const start = this.#offset;
+    this.#offset = this.#bytes.length;
+    return this.#bytes.toString(encoding, start);
   }
 
   /** string<EOF>: everything that is left, perhaps nothing. */
@@ -121,6 +134,28 @@ export class Cursor {
     throw new ProtocolError(this.#fault, `${this.#packetName}: ${reason}`);
   }
 
+  /** A length is nearly always one byte: a bigint is made only of those that are not. */
+  #readLength(field: string): number {
+    const first = this.#bytes[this.#offset];
+    if (first !== undefined && first < 0xfb) {
+      this.#offset++;
+      return first;
+    }
+    const length = this.readLenencInt(field);
+    if (length > BigInt(this.remainingBytes)) {
+      return this.fail(`${field} announces ${length} bytes, ${this.remainingBytes} are left`);
+    }
+    return Number(length);
+  }
+
+  /** Reads a NUL and what is before it; returns where the NUL stands. */
+  #takeToNul(field: string): number {
+    const end = this.#bytes.indexOf(0, this.#offset);
+    if (end === -1) return this.fail(`${field} has no NUL in the ${this.remainingBytes} bytes left`);
+    this.#offset = end + 1;
+    return end;
+  }
+
   #take(length: number, field: string): number {
     if (length > this.remainingBytes) {
       this.fail(`${field} needs ${length} bytes, ${this.remainingBytes} are left`);
@@ -130,3 +165,6 @@ export class Cursor {
     return start;
   }
 }
+
+/** How a text's bytes are read: `latin1` keeps any byte. */
+export type TextEncoding = 'utf8' | 'latin1';

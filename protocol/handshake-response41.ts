@@ -9,7 +9,8 @@ import {
   CLIENT_ZSTD_COMPRESSION_ALGORITHM,
   hasCapability,
 } from './capability-flags.ts';
-import { Cursor } from './cursor.ts';
+import { checkConnectionAttributes } from './connection-attributes.ts';
+import { Cursor, type TextEncoding } from './cursor.ts';
 import { CLIENT_HANDSHAKE_FAULT, type Fault, ProtocolError } from './errors.ts';
 import { readSslRequestFields, type SslRequest, writeSslRequestFields } from './ssl-request.ts';
 import { Writer } from './writer.ts';
@@ -30,7 +31,7 @@ import { Writer } from './writer.ts';
  *   with CLIENT_PLUGIN_AUTH
  *     string<NUL>     client_plugin_name    some clients leave it, or its NUL, out
  *   with CLIENT_CONNECT_ATTRS
- *     int<lenenc>     bytes of all pairs together, then string<lenenc> key, string<lenenc> value, …
+ *     string<lenenc>  the pairs of connection-attributes.ts
  *   with CLIENT_ZSTD_COMPRESSION_ALGORITHM
  *     int<1>          zstd_compression_level
  *
@@ -40,7 +41,7 @@ import { Writer } from './writer.ts';
 export interface HandshakeResponse41 extends SslRequest {
   /** How the texts below were decoded, and are encoded again: `latin1` where the bytes are not UTF-8 (the
    * client's character set is another), so that not a byte is lost. */
-  readonly textEncoding: 'utf8' | 'latin1';
+  readonly textEncoding: TextEncoding;
   readonly username: string;
   /** The client's first answer; empty without a password. */
   readonly authResponse: Buffer;
@@ -48,15 +49,10 @@ export interface HandshakeResponse41 extends SslRequest {
   readonly database: string | undefined;
   /** The plugin `authResponse` was made with; empty without CLIENT_PLUGIN_AUTH. */
   readonly authPluginName: string;
-  /** In the client's order; `undefined` without CLIENT_CONNECT_ATTRS. */
-  readonly attributes: readonly ConnectionAttribute[] | undefined;
+  /** As they came, see connection-attributes.ts; `undefined` without CLIENT_CONNECT_ATTRS. */
+  readonly attributes: Buffer | undefined;
   /** 1 to 22; `undefined` without CLIENT_ZSTD_COMPRESSION_ALGORITHM. */
   readonly zstdLevel: number | undefined;
-}
-
-export interface ConnectionAttribute {
-  readonly name: string;
-  readonly value: string;
 }
 
 /** @throws ProtocolError ER_NOT_SUPPORTED_AUTH_MODE for a HandshakeResponse320, ER_HANDSHAKE_ERROR otherwise. */
@@ -64,35 +60,38 @@ export function decodeHandshakeResponse41(payload: Uint8Array): HandshakeRespons
   if (isHandshakeResponse320(payload)) {
     throw new ProtocolError(TOO_OLD, 'the client answered with HandshakeResponse320, of before MySQL 4.1');
   }
+  const response = decodeWith(payload, 'utf8');
+  // What is no UTF-8 shows as U+FFFD, which may also have been sent as itself.
+  if (textsOf(response).every((text) => !text.includes('\ufffd'))) return response;
+  const asLatin1 = decodeWith(payload, 'latin1');
+  return textsOf(asLatin1).every((text) => isUtf8(Buffer.from(text, 'latin1'))) ? response : asLatin1;
+}
+
+function decodeWith(payload: Uint8Array, textEncoding: TextEncoding): HandshakeResponse41 {
   const cursor = new Cursor(payload, 'HandshakeResponse41', CLIENT_HANDSHAKE_FAULT);
   const fields = readSslRequestFields(cursor);
   const flags = fields.capabilityFlags;
-  const username = cursor.readNulBytes('username');
-  const authResponse = readAuthResponse(cursor, flags);
-  const database = hasCapability(flags, CLIENT_CONNECT_WITH_DB) ? cursor.readNulBytes('database') : undefined;
-  const authPluginName = hasCapability(flags, CLIENT_PLUGIN_AUTH)
-    ? readAuthPluginName(cursor)
-    : Buffer.alloc(0);
-  const pairs = hasCapability(flags, CLIENT_CONNECT_ATTRS) ? readAttributes(cursor) : undefined;
-  const zstdLevel = hasCapability(flags, CLIENT_ZSTD_COMPRESSION_ALGORITHM)
-    ? cursor.readUint1('zstd_compression_level')
-    : undefined;
-
-  const texts = [username, database ?? Buffer.alloc(0), authPluginName, ...(pairs ?? []).flat()];
-  const textEncoding = texts.every((text) => isUtf8(text)) ? 'utf8' : 'latin1';
   return {
-    ...fields,
+    capabilityFlags: flags,
+    mariadbCapabilityFlags: fields.mariadbCapabilityFlags,
+    maxPacketBytes: fields.maxPacketBytes,
+    characterSet: fields.characterSet,
     textEncoding,
-    username: username.toString(textEncoding),
-    authResponse,
-    database: database?.toString(textEncoding),
-    authPluginName: authPluginName.toString(textEncoding),
-    attributes: pairs?.map(([name, value]) => ({
-      name: name.toString(textEncoding),
-      value: value.toString(textEncoding),
-    })),
-    zstdLevel,
+    username: cursor.readNulText('username', textEncoding),
+    authResponse: readAuthResponse(cursor, flags),
+    database: hasCapability(flags, CLIENT_CONNECT_WITH_DB)
+      ? cursor.readNulText('database', textEncoding)
+      : undefined,
+    authPluginName: hasCapability(flags, CLIENT_PLUGIN_AUTH) ? readAuthPluginName(cursor, textEncoding) : '',
+    attributes: hasCapability(flags, CLIENT_CONNECT_ATTRS) ? readAttributes(cursor) : undefined,
+    zstdLevel: hasCapability(flags, CLIENT_ZSTD_COMPRESSION_ALGORITHM)
+      ? cursor.readUint1('zstd_compression_level')
+      : undefined,
   };
+}
+
+function textsOf({ username, database, authPluginName }: HandshakeResponse41): readonly string[] {
+  return [username, database ?? '', authPluginName];
 }
 
 /**
@@ -102,16 +101,12 @@ export function decodeHandshakeResponse41(payload: Uint8Array): HandshakeRespons
 export function encodeHandshakeResponse41(response: HandshakeResponse41): Buffer {
   const flags = response.capabilityFlags;
   const text = (value: string): Buffer => Buffer.from(value, response.textEncoding);
-  const writer = writeSslRequestFields(new Writer(256), response).writeNulBytes(text(response.username));
+  const writer = writeSslRequestFields(new Writer(512), response).writeNulBytes(text(response.username));
   writeAuthResponse(writer, flags, response.authResponse);
   if (hasCapability(flags, CLIENT_CONNECT_WITH_DB)) writer.writeNulBytes(text(response.database ?? ''));
   if (hasCapability(flags, CLIENT_PLUGIN_AUTH)) writer.writeNulBytes(text(response.authPluginName));
   if (hasCapability(flags, CLIENT_CONNECT_ATTRS)) {
-    const pairs = new Writer();
-    for (const { name, value } of response.attributes ?? []) {
-      pairs.writeLenencBytes(text(name)).writeLenencBytes(text(value));
-    }
-    writer.writeLenencBytes(pairs.finish());
+    writer.writeLenencBytes(response.attributes ?? NO_ATTRIBUTES);
   }
   if (hasCapability(flags, CLIENT_ZSTD_COMPRESSION_ALGORITHM)) writer.writeUint1(response.zstdLevel ?? 0);
   return writer.finish();
@@ -147,18 +142,17 @@ function writeAuthResponse(writer: Writer, flags: number, authResponse: Buffer):
   }
 }
 
-function readAuthPluginName(cursor: Cursor): Buffer {
-  return cursor.hasNulAhead() ? cursor.readNulBytes('client_plugin_name') : cursor.readRest();
+function readAuthPluginName(cursor: Cursor, encoding: TextEncoding): string {
+  return cursor.hasNulAhead()
+    ? cursor.readNulText('client_plugin_name', encoding)
+    : cursor.readRestText(encoding);
 }
 
-function readAttributes(cursor: Cursor): (readonly [Buffer, Buffer])[] {
+function readAttributes(cursor: Cursor): Buffer {
   const block = cursor.readLenencBytes('connection attributes');
-  const pairs = new Cursor(block, 'HandshakeResponse41 attributes', CLIENT_HANDSHAKE_FAULT);
-  const attributes: (readonly [Buffer, Buffer])[] = [];
-  while (pairs.remainingBytes > 0) {
-    attributes.push([pairs.readLenencBytes('key'), pairs.readLenencBytes('value')]);
-  }
-  return attributes;
+  checkConnectionAttributes(block);
+  return block;
 }
 
+const NO_ATTRIBUTES = Buffer.alloc(0);
 const TOO_OLD: Fault = { code: 'ER_NOT_SUPPORTED_AUTH_MODE', side: 'client' };

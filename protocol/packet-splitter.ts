@@ -23,7 +23,9 @@ export type SplitterStep = 'header' | 'payload' | 'starved';
  * A packet without payload has only its `header` step. Whoever needs a whole payload uses packet-gatherer.ts.
  */
 export class PacketSplitter {
-  readonly #header = new Uint8Array(PACKET_HEADER_BYTES);
+  /** The header's bytes so far as a little-endian number. A buffer of its own for each direction of each session would
+   * cost more than all the reading of headers. */
+  #header = 0;
   #headerBytes = 0;
   #payloadBytes = 0;
   #remainingBytes = 0;
@@ -81,7 +83,7 @@ export class PacketSplitter {
       return offset + length;
     }
     if (this.#headerBytes === 0 && available >= PACKET_HEADER_BYTES) {
-      this.#beginPacket(chunk, offset);
+      this.#beginPacket(readPayloadBytes(chunk, offset), chunk[offset + 3] ?? 0);
       return offset + PACKET_HEADER_BYTES;
     }
     return this.#gatherHeader(chunk, offset);
@@ -94,19 +96,21 @@ export class PacketSplitter {
         this.#step = 'starved';
         return offset;
       }
-      this.#header[this.#headerBytes++] = byte;
+      this.#header |= byte << (8 * this.#headerBytes++);
       offset++;
     }
+    const header = this.#header;
+    this.#header = 0;
     this.#headerBytes = 0;
-    this.#beginPacket(this.#header, 0);
+    this.#beginPacket(header & MAX_PAYLOAD_BYTES, header >>> 24);
     return offset;
   }
 
-  #beginPacket(bytes: Uint8Array, offset: number): void {
+  #beginPacket(payloadBytes: number, sequenceId: number): void {
     this.#isContinuation = this.#payloadBytes === MAX_PAYLOAD_BYTES;
-    this.#payloadBytes = readPayloadBytes(bytes, offset);
-    this.#remainingBytes = this.#payloadBytes;
-    this.#sequenceId = bytes[offset + 3] ?? 0;
+    this.#payloadBytes = payloadBytes;
+    this.#remainingBytes = payloadBytes;
+    this.#sequenceId = sequenceId;
     this.#step = 'header';
   }
 }

@@ -7,7 +7,11 @@ import {
   CLIENT_SSL,
   CLIENT_ZSTD_COMPRESSION_ALGORITHM,
 } from '../../protocol/capability-flags.ts';
-import type { ConnectionAttribute, HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
+import {
+  type ConnectionAttribute,
+  replaceConnectionAttributes,
+} from '../../protocol/connection-attributes.ts';
+import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import type { InitialHandshake } from '../../protocol/initial-handshake.ts';
 import type { BoundRoute } from '../shared/messages.ts';
 import type { Connection } from './connection.ts';
@@ -49,13 +53,12 @@ export function clientIdentity(client: Connection, tls: TlsFacts | null): readon
 
 /** A client that sends these names itself is not believed. One that sends no attributes may be too old to be given some. */
 function withIdentity(
-  attributes: readonly ConnectionAttribute[] | undefined,
+  attributes: Buffer | undefined,
   identity: readonly ConnectionAttribute[] | null,
-): readonly ConnectionAttribute[] | undefined {
+): Buffer | undefined {
   if (attributes === undefined || identity === null) return attributes;
-  const own = attributes.filter(({ name }) => !RESERVED.has(name.toLowerCase()));
-  const all = [...own, ...identity];
-  return bytesOf(all) <= MAX_ATTRIBUTE_BYTES ? all : own;
+  const all = replaceConnectionAttributes(attributes, RESERVED, identity);
+  return all.length <= MAX_ATTRIBUTE_BYTES ? all : replaceConnectionAttributes(attributes, RESERVED, []);
 }
 
 function changeFlags(flags: number, masked: number, ssl: boolean | undefined): number {
@@ -64,26 +67,12 @@ function changeFlags(flags: number, masked: number, ssl: boolean | undefined): n
   return (ssl ? kept | CLIENT_SSL : kept & ~CLIENT_SSL) >>> 0;
 }
 
-/** With the longest length before each text. */
-function bytesOf(attributes: readonly ConnectionAttribute[]): number {
-  return attributes.reduce(
-    (bytes, { name, value }) => bytes + Buffer.byteLength(name) + Buffer.byteLength(value) + 2 * LENENC_BYTES,
-    0,
-  );
-}
-
 function attribute(name: 'ip' | 'port' | 'ssl_version' | 'ssl_cipher', value: string): ConnectionAttribute {
   return { name: `_client_${name}`, value };
 }
 
 const COMPRESSION_FLAGS = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;
-const RESERVED: ReadonlySet<string> = new Set([
-  '_client_ip',
-  '_client_port',
-  '_client_ssl_version',
-  '_client_ssl_cipher',
-]);
+const RESERVED = ['_client_ip', '_client_port', '_client_ssl_version', '_client_ssl_cipher'];
 const IPV4_IN_IPV6 = /^::ffff:(?=\d+\.)/i;
 /** A server refuses a login with more (sql_authentication.cc). */
 const MAX_ATTRIBUTE_BYTES = 65_535;
-const LENENC_BYTES = 3;

@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer';
 import t from 'tap';
 import { CLIENT_COMPRESS, CLIENT_DEPRECATE_EOF, CLIENT_SSL } from '../../protocol/capability-flags.ts';
+import { replaceConnectionAttributes } from '../../protocol/connection-attributes.ts';
 import { ConnectionPhase } from '../../protocol/connection-phase.ts';
 import { CONNECTION_PHASE_TRANSITIONS, isFinalState } from '../../protocol/connection-phase-transitions.ts';
 import { createErrPacket } from '../../protocol/err-packet.ts';
@@ -585,7 +586,6 @@ t.test('the facts of a connection are those both sides offered', async (t) => {
     compression: { kind: 'none' },
     username: 'app',
     database: 'shop',
-    attributes: [{ name: '_os', value: '' }],
     characterSet: 224,
     authPluginName: 'mysql_native_password',
     statusFlags: 3,
@@ -628,10 +628,11 @@ t.test('a caller may mask capabilities and rewrite attributes before it forwards
   const [second] = phase.feedClient(RESPONSE).events;
   if (second?.kind !== 'handshake-response') throw new Error('no handshake response');
   t.same(encodePacket(encodeHandshakeResponse41(second.handshakeResponse), second.sequenceId), RESPONSE);
-  const attributes = [
-    ...(second.handshakeResponse.attributes ?? []),
-    { name: '_client_ip', value: '10.0.0.9' },
-  ];
+  const attributes = replaceConnectionAttributes(
+    second.handshakeResponse.attributes ?? Buffer.alloc(0),
+    [],
+    [{ name: '_client_ip', value: '10.0.0.9' }],
+  );
   const rewritten = decodeHandshakeResponse41(
     encodeHandshakeResponse41({ ...second.handshakeResponse, attributes }),
   );

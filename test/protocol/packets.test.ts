@@ -16,6 +16,12 @@ import {
   CLIENT_TRANSACTIONS,
   CLIENT_ZSTD_COMPRESSION_ALGORITHM,
 } from '../../protocol/capability-flags.ts';
+import {
+  checkConnectionAttributes,
+  decodeConnectionAttributes,
+  encodeConnectionAttributes,
+  replaceConnectionAttributes,
+} from '../../protocol/connection-attributes.ts';
 import { decodeEofPacket, encodeEofPacket } from '../../protocol/eof-packet.ts';
 import {
   createErrPacket,
@@ -298,10 +304,10 @@ testCodec(t, {
         authResponse: SCRAMBLE,
         database: 'shop',
         authPluginName: 'mysql_native_password',
-        attributes: [
+        attributes: encodeConnectionAttributes([
           { name: '_pid', value: '117' },
           { name: '_client_name', value: 'libmysql' },
-        ],
+        ]),
         zstdLevel: 3,
       },
     },
@@ -325,7 +331,7 @@ testCodec(t, {
           CLIENT_CONNECT_ATTRS |
           CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA,
         authResponse: Buffer.alloc(300, 'J'),
-        attributes: [{ name: '', value: 'v'.repeat(0xffff) }],
+        attributes: encodeConnectionAttributes([{ name: '', value: 'v'.repeat(0xffff) }]),
       },
     },
     {
@@ -352,7 +358,7 @@ testCodec(t, {
           RESPONSE_FLAGS | CLIENT_SECURE_CONNECTION | CLIENT_PLUGIN_AUTH | CLIENT_CONNECT_ATTRS,
         username: '',
         authPluginName: 'mysql_native_password',
-        attributes: [],
+        attributes: ZEROS(0),
       },
     },
     {
@@ -585,4 +591,32 @@ t.test("the router's own ERR has its state only where the client can know what t
 t.test('an SSLRequest is told from a HandshakeResponse41 by its flag alone', async (t) => {
   const request = decodeSslRequest(bytes(responseHead('01 aa 00 00'), 'bytes mysqld ignores as well'));
   t.equal((request.capabilityFlags & CLIENT_SSL) !== 0, true);
+});
+
+t.test('connection attributes are replaced without being read', async (t) => {
+  const own = [
+    { name: '_os', value: 'Linux' },
+    { name: '_Client_IP', value: '192.0.2.1' },
+    { name: '_client_name', value: 'libmysql' },
+    { name: 'long', value: 'v'.repeat(300) },
+    { name: '_client_port', value: '1' },
+  ];
+  const added = [{ name: '_client_ip', value: '10.0.0.9' }];
+  const block = encodeConnectionAttributes(own);
+  const replaced = replaceConnectionAttributes(block, ['_client_ip', '_client_port'], added);
+  t.same(decodeConnectionAttributes(replaced), [
+    ...own.filter(({ name }) => !/_client_(ip|port)/i.test(name)),
+    ...added,
+  ]);
+  t.same(
+    replaceConnectionAttributes(Buffer.alloc(0), ['_client_ip'], added),
+    encodeConnectionAttributes(added),
+  );
+  t.same(decodeConnectionAttributes(hex('01 fc 01 41')), [{ name: 'ü', value: 'A' }], 'Latin-1');
+  const ends = own.map((_, index) => encodeConnectionAttributes(own.slice(0, index)).length);
+  for (let cut = 0; cut < block.length; cut++) {
+    const cutShort = () => checkConnectionAttributes(block.subarray(0, cut));
+    if (ends.includes(cut)) t.doesNotThrow(cutShort);
+    else t.throws(cutShort, { name: 'ProtocolError' }, `cut at ${cut}`);
+  }
 });

@@ -1,9 +1,11 @@
 /** The connection phase between a real mysqld and real clients, every byte fed by itself. */
+
 import type { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { createConnection } from 'mysql2/promise';
 import t, { type Test } from 'tap';
+import { decodeConnectionAttributes } from '../../protocol/connection-attributes.ts';
 import { createErrPacket, encodeErr, encodeErrBeforeHandshake } from '../../protocol/err-packet.ts';
 import { encodeHandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import { encodeInitialHandshake } from '../../protocol/initial-handshake.ts';
@@ -137,7 +139,12 @@ t.test('real clients and a real server', { skip: await missingParts('mysql') }, 
       if (last?.kind !== 'ok') return;
       if (story.plugin !== undefined) t.equal(last.facts.authPluginName, story.plugin);
       t.same(last.facts.compression, story.compression ?? { kind: 'none' });
-      t.ok(last.facts.attributes?.some(({ name, value }) => name === '_client_name' && value === 'libmysql'));
+      const attributes = watched?.events.flatMap((event) =>
+        event.kind === 'handshake-response' && event.handshakeResponse.attributes !== undefined
+          ? decodeConnectionAttributes(event.handshakeResponse.attributes)
+          : [],
+      );
+      t.match(attributes?.find(({ name }) => name === '_client_name')?.value, 'libmysql');
     });
   }
 

@@ -1,8 +1,10 @@
 /** A client that speaks in bytes, so that it can say what no library would. */
+
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { CLIENT_SSL } from '../../protocol/capability-flags.ts';
+import { encodeConnectionAttributes } from '../../protocol/connection-attributes.ts';
 import { decodeErrPacket, ERR_HEADER, type ErrPacket } from '../../protocol/err-packet.ts';
 import { encodeHandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
@@ -78,7 +80,7 @@ export function loginPayload(
     authResponse,
     database: undefined,
     authPluginName: 'caching_sha2_password',
-    attributes: [{ name: 'program_name', value: 'x'.repeat(attributeBytes) }],
+    attributes: encodeConnectionAttributes([{ name: 'program_name', value: 'x'.repeat(attributeBytes) }]),
     zstdLevel: undefined,
   });
 }
