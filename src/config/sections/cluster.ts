@@ -17,7 +17,7 @@ export const cluster = z.strictObject({
     ] as const,
     {
       doc: 'What kind of cluster the members form, and so what they are asked to find the primary.',
-      why: '`auto` asks the members themselves. Name the kind to leave nothing to guess. `static` asks nobody: the first seed is the primary, and all seeds take reads.',
+      why: '`auto` asks the members themselves, and reads the metadata of an InnoDB Cluster, ClusterSet or ReplicaSet where there is any; `innodb-cluster` and `replicaset` expect it, `group-replication` and `async` do not look at it. Name the kind to leave nothing to guess. `static` asks nobody: the first seed is the primary, and all seeds take reads.',
       default: 'auto',
     },
   ),
@@ -37,7 +37,7 @@ export const cluster = z.strictObject({
   }),
   user: text({
     doc: 'Account the router asks the members with; needed unless `cluster.topology` is `static`.',
-    why: 'Under Group Replication it needs SELECT on performance_schema.replication_group_members and replication_group_member_stats; under asynchronous replication REPLICATION CLIENT (MariaDB: SLAVE MONITOR) lets it tell a replica that is writable by mistake. Clients never use it.',
+    why: 'Under Group Replication it needs SELECT on performance_schema.replication_group_members and replication_group_member_stats; under asynchronous replication REPLICATION CLIENT (MariaDB: SLAVE MONITOR) lets it tell a replica that is writable by mistake; for an InnoDB Cluster, ClusterSet or ReplicaSet SELECT on mysql_innodb_cluster_metadata.*. Clients never use it.',
     maxLength: 32,
   }),
   password: secret({

@@ -86,7 +86,7 @@ async function readClusters(copy: Copy): Promise<MetadataFacts> {
     clusterId,
     clusterSet,
     clusters,
-    instances: instances.filter((instance) => ids.has(instance.clusterId) && instance.endpoint !== ''),
+    instances: instances.filter((instance) => ids.has(instance.clusterId) && isDiallable(instance)),
     viewId: null,
     options: parseRouterOptions([
       // In a set only its own count: whose cluster is asked must not matter.
@@ -115,7 +115,7 @@ async function readReplicaSet(copy: Copy): Promise<MetadataFacts> {
         isInvalidated: false,
       },
     ],
-    instances: rows.map(instanceIn).filter(({ endpoint }) => endpoint !== ''),
+    instances: rows.map(instanceIn).filter(isDiallable),
     viewId: Math.max(0, ...views),
     options: parseRouterOptions([jsonIn(cluster, 'clusterOptions'), ...(await optionsOfRouter(copy, false))]),
   };
@@ -161,6 +161,11 @@ function instanceIn(row: Row): MetadataInstance {
     role: role === 'PRIMARY' || role === 'SECONDARY' ? role : null,
     tags: parseTags(attributes),
   };
+}
+
+/** What nobody can dial is nobody to wait for. */
+function isDiallable({ endpoint }: MetadataInstance): boolean {
+  return /^(?:\[[^\]]+\]|[^:]+):\d+$/.test(endpoint);
 }
 
 type Row = Readonly<Record<string, unknown>>;
