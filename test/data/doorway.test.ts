@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap';
 import { readProxyHeader } from '../../protocol/proxy-protocol.ts';
 import { encodeProxyHeaderV2 } from '../../protocol/proxy-protocol-v2.ts';
+import { encodeXFrame, X_CLIENT } from '../../protocol/x/frame.ts';
 import { DataLab, labConfig, primaryAt, secondaryAt } from '../support/data-lab.ts';
 import { LOGIN, RawClient } from '../support/raw-client.ts';
 import { type ScriptedServer, type ServerPeer, serveOk } from '../support/scripted-server.ts';
@@ -71,6 +72,45 @@ t.test('a listed proxy without a proper header in time is refused, and not count
   t.equal(lab.events('client_blocked').length, 0);
   t.match(lab.events('client_refused')[0]?.fields, { reason: 'bad_proxy_header', client: '127.0.0.1' });
 });
+
+t.test(
+  'what a client sends right behind the header is its own: heard on X Protocol, garbage on the classic one',
+  async (t) => {
+    const route =
+      '  - { name: px, listen: "127.0.0.1:0", role: primary, protocol: x, clientProxyProtocolFrom: [127.0.0.1] }';
+    const lab = await DataLab.start(t, {
+      routeKeys: 'clientProxyProtocolFrom: [127.0.0.1]',
+      config: 'limits: { maxConnectErrors: 1 }',
+      routes: route,
+    });
+    const said = encodeXFrame(X_CLIENT.CON_CAPABILITIES_GET, Buffer.from('first'));
+    const heard = Promise.withResolvers<Buffer | null>();
+    const server = await lab.server(t, async (peer) => {
+      peer.write(X_HELLO);
+      heard.resolve(await peer.readBytes(said.length));
+    });
+    lab.publish(primaryAt(server, { x: { dial: { host: server.host, port: server.port }, greets: true } }));
+    const listening = lab.posted.find((message) => message.kind === 'listening' && message.route === 'px');
+    const speaker = await RawClient.connect(listening?.kind === 'listening' ? listening.port : 0);
+    speaker.write(V2, said);
+    t.same(await heard.promise, said);
+    t.same(clientsOf(lab), ['2001:db8::7:41235']);
+    speaker.close();
+
+    lab.publish(primaryAt(await lab.server(t, serveOk)));
+    const early = await RawClient.connect(lab.port());
+    early.write(LINE, Buffer.from('GET / HTTP/1.1'));
+    t.equal((await early.readErr()).errorCode, 1043);
+    const again = await RawClient.connect(lab.port());
+    again.write(LINE);
+    t.equal((await again.readErr()).errorCode, 1129, 'it is counted for the client');
+    const other = await RawClient.connect(lab.port());
+    other.write(Buffer.from('PROXY TCP4 192.0.2.8 198.51.100.1 1 2\r\n'));
+    await other.authenticate();
+    for (const client of [early, again, other]) client.close();
+    await lab.settled();
+  },
+);
 
 t.test('from anybody else the header is a bad handshake, and says nothing of anybody', async (t) => {
   const { lab } = await openLab(t, `clientProxyProtocolFrom: [127.0.0.2], deny: [192.0.2.0/24]`);
@@ -247,4 +287,5 @@ async function refuseAll(peer: ServerPeer): Promise<void> {
 
 const MALFORMED = Buffer.concat([Buffer.of(4, 0, 0, 1), Buffer.alloc(4, 0xff)]);
 const OUT_OF_ORDER = Buffer.concat([LOGIN.subarray(0, 3), Buffer.of(9), LOGIN.subarray(4)]);
+const X_HELLO = Buffer.from('050000000b08051a00', 'hex');
 const COM_PING = 14;
