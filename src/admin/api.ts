@@ -72,6 +72,13 @@ function topologyBody(sources: AdminSources): unknown {
         source: name,
         kind,
         addresses: destinations.map(({ address }) => address),
+        destinations: destinations.map(({ address, dialHost, zone, hint, labels }) => ({
+          address,
+          dialHost,
+          zone,
+          hint,
+          labels,
+        })),
         lastSuccessAtMs,
         failure,
         successes,

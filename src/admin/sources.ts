@@ -44,13 +44,22 @@ export type DiscoveryFacts = {
   /** `static`, `dns`, `kubernetes`, `metadata` or `state-file`. */
   readonly kind: string;
   /** The last good ones. */
-  readonly destinations: readonly { readonly address: string }[];
+  readonly destinations: readonly DestinationFacts[];
   /** Null while it has never succeeded. */
   readonly lastSuccessAtMs: number | null;
   /** Null while it is well. */
   readonly failure: { readonly code: string; readonly message: string } | null;
   readonly successes: number;
   readonly failures: number;
+};
+
+/** An address, and what its source says of the server behind it. */
+export type DestinationFacts = {
+  readonly address: string;
+  readonly dialHost: string | null;
+  readonly zone: string;
+  readonly hint: string;
+  readonly labels: Readonly<Record<string, string>>;
 };
 
 /** A route, and what became of its listener. */

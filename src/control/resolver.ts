@@ -8,6 +8,7 @@ import type { RecordWithTtl, SrvRecord } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { namesToAsk, parseHostsFile, parseResolvConf } from './name-files.ts';
 
 export type Lookup =
@@ -71,21 +72,24 @@ export function createNameResolver(options: NameResolverOptions = {}): NameResol
     maxTtlMs: options.maxTtlMs ?? MAX_TTL_MS,
   };
   let dns = createDns(settings);
+  const former: Resolver[] = [];
+  /** Questions that are under way end by themselves. */
   const renew = (): void => {
-    dns.cancel();
+    former.push(dns);
+    if (former.length > MAX_FORMER) former.shift()?.cancel();
     dns = createDns(settings);
   };
-
   /** Asks for each full name there is for `name` until one has records. */
   const search = async <T>(name: string, question: Question<T>): Promise<Answer<T>> => {
     let code = 'ENOTFOUND';
     for (const fullName of namesToAsk(name, rules.read())) {
-      const answer = await ask(() => question(dns, fullName));
+      const asked = dns;
+      const answer = await ask(() => question(asked, fullName));
       if (answer.kind === 'records') return answer;
       code = answer.code;
       if (!SURE_CODES.has(code)) {
         // The name servers may have changed since this resolver read them, or its sockets have gone bad.
-        renew();
+        if (asked === dns) renew();
         break;
       }
     }
@@ -129,10 +133,13 @@ export function createNameResolver(options: NameResolverOptions = {}): NameResol
       return { kind: 'found', services };
     },
     configure(next) {
+      if (isDeepStrictEqual(next, settings)) return;
       settings = next;
       renew();
     },
-    close: () => dns.cancel(),
+    close() {
+      for (const one of [...former, dns]) one.cancel();
+    },
   };
 }
 
@@ -209,6 +216,7 @@ function createWatchedFile<T>(path: string, parse: (text: string) => T): { read(
 }
 
 const NATURAL_ORDER = new Intl.Collator('en', { numeric: true });
+const MAX_FORMER = 4;
 const QUESTION_TIMEOUT_MS = 1000;
 /** A name in /etc/hosts costs one stat to look up. */
 const HOSTS_TTL_MS = 5000;

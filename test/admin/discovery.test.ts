@@ -6,7 +6,7 @@ t.test('sources of addresses are shown with what they found and what is wrong wi
   const well = {
     name: 'srv://db.example',
     kind: 'dns',
-    destinations: [{ address: 'db-0.db.example:3306' }],
+    destinations: [{ address: 'db-0.db.example:3306', dialHost: null, zone: '', hint: 'none', labels: {} }],
     lastSuccessAtMs: 1_763_694_003_120,
     failure: null,
     successes: 3,

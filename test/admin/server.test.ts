@@ -348,7 +348,7 @@ t.test('the answers in docs/api.md have the fields real ones have', async (t) =>
   const source = {
     name: 'srv://db',
     kind: 'dns',
-    destinations: [{ address: 'db-1:3306' }],
+    destinations: [{ address: 'db-1:3306', dialHost: null, zone: '', hint: 'none', labels: {} }],
     lastSuccessAtMs: 1,
     failure: { code: 'ESERVFAIL', message: 'the name db does not resolve: ESERVFAIL' },
     successes: 1,
