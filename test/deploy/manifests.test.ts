@@ -87,10 +87,14 @@ async function judge(t: Test, what: string, manifests: readonly Manifest[]): Pro
   t.same(problems, [], `${what}: Kubernetes takes all of it`);
   const read = layer({
     file: { name: 'fairlead.yaml', text: configurationIn(manifests) },
-    environment: {},
+    environment: environmentOf(manifests),
     flags: {},
   });
-  const parsed = parseConfig(read, { passwordFile: { ok: true, text: 'secret' }, availableParallelism: 2 });
+  const parsed = parseConfig(read, {
+    passwordFile: { ok: true, text: 'secret' },
+    availableParallelism: 2,
+    pathOf: (_at, written) => written,
+  });
   t.same(parsed.ok ? [] : parsed.problems, [], `${what}: the router takes its configuration`);
   if (!parsed.ok) return;
   const pod = podOf(manifests);
@@ -120,6 +124,7 @@ async function judge(t: Test, what: string, manifests: readonly Manifest[]): Pro
 }
 
 const containerSchema = z.looseObject({
+  env: z.array(z.object({ name: z.string(), value: z.string() })),
   ports: z.array(z.object({ name: z.string(), containerPort: z.number() })),
 });
 const podSchema = z.looseObject({
@@ -140,6 +145,13 @@ const serviceSchema = z.looseObject({
 
 function podOf(manifests: readonly Manifest[]): z.output<typeof podSchema> {
   return deploymentSchema.parse(only(manifests, 'Deployment')['spec']).template.spec;
+}
+
+/** Without the place of the file, which is read already. */
+function environmentOf(manifests: readonly Manifest[]): Readonly<Record<string, string>> {
+  const variables = podOf(manifests).containers.flatMap(({ env }) => env);
+  const entries = variables.map(({ name, value }) => [name, value] as const);
+  return Object.fromEntries(entries.filter(([name]) => name !== 'FAIRLEAD_CONFIG'));
 }
 
 function podLabels(manifests: readonly Manifest[]): Readonly<Record<string, string>> {
