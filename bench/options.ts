@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TARGETS, type TargetKind, VARIANTS } from './targets/index.ts';
-import { WORKLOADS } from './workloads/index.ts';
+import { FURTHER_WORKLOADS, WORKLOADS } from './workloads/index.ts';
 import type { Workload } from './workloads/workload.ts';
 
 export type BenchOptions = {
@@ -18,8 +18,10 @@ export type BenchOptions = {
   readonly profileDirectory: string | undefined;
 };
 
+const EVERY_WORKLOAD = [...WORKLOADS, ...FURTHER_WORKLOADS];
+
 export const USAGE = `npm run bench -- [options]
-  --only a,b         these workloads: ${WORKLOADS.map(({ name }) => name).join(', ')}
+  --only a,b         these workloads: ${EVERY_WORKLOAD.map(({ name }) => name).join(', ')}
   --proxies a,b      these targets: ${[...TARGETS, ...VARIANTS].map(({ name }) => name).join(', ')}
   --variants         Fairlead's variants too, under the work in which they differ
   --rounds n         rounds that count, default 5
@@ -51,7 +53,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
   const usualTargets = values.variants ? everyTarget : TARGETS;
 
   return {
-    workloads: values.only === undefined ? WORKLOADS : pick('workload', values.only, WORKLOADS),
+    workloads: values.only === undefined ? WORKLOADS : pick('workload', values.only, EVERY_WORKLOAD),
     targets: values.proxies === undefined ? usualTargets : pick('target', values.proxies, everyTarget),
     rounds: parseCount('rounds', values.rounds, values.quick ? 1 : 5),
     seconds: parseCount('seconds', values.seconds, values.quick ? 1 : 4),

@@ -14,6 +14,8 @@ export type FairleadVariant = {
   readonly isTracking?: boolean;
   /** Default "auto". */
   readonly relayMode?: 'auto' | 'portable';
+  /** Whether TLS ends at it on both sides, as a bootstrapped MySQL Router has it. Default false. */
+  readonly endsTls?: boolean;
 };
 
 /** `fairlead run` on this checkout's sources, as an operator starts it, in a process of its own. */
@@ -30,6 +32,7 @@ export async function startFairlead(bench: Bench, variant: FairleadVariant = {})
         { name: 'rw', listen: `127.0.0.1:${port}`, role: 'primary' },
         { name: 'ro', listen: `127.0.0.1:${readPort}`, role: 'secondary' },
       ],
+      tls: variant.endsTls === true ? { clientSslMode: 'preferred', serverSslMode: 'preferred' } : {},
       admin: { listen: `127.0.0.1:${adminPort}` },
       threads: variant.threads ?? 1,
       relay: { tracking: variant.isTracking ?? true, mode: variant.relayMode ?? 'auto' },

@@ -41,4 +41,9 @@ export const VARIANTS: readonly TargetKind[] = [
     title: 'Fairlead, 2 threads',
     start: (bench) => startFairlead(bench, { threads: 2 }),
   },
+  {
+    name: 'tls-ended',
+    title: 'Fairlead, TLS ended',
+    start: (bench) => startFairlead(bench, { endsTls: true }),
+  },
 ];
