@@ -27,6 +27,7 @@ import { until } from '../../support/until.ts';
 const authority = createAuthority();
 const LOGIN_IN_TLS = encodePacket(loginPayload(), 2);
 const COM_PING = 14;
+const COM_QUIT = 1;
 
 t.test('SSLRequest and the TLS that follows it may be cut anywhere', async (t) => {
   for (const mode of ['fast', 'portable'] as const) {
@@ -284,6 +285,37 @@ t.test(
     }
   },
 );
+
+t.test('a session whose TLS ends here drains at its next command boundary', async (t) => {
+  const { cert, key } = authority.issue('db');
+  const context = createSecureContext({ cert, key });
+  const lab = await DataLab.start(t, { routeKeys: 'clientSslMode: required, serverSslMode: required' });
+  let mayAnswer = false;
+  const seen: (number | undefined)[] = [];
+  const server = await lab.server(t, async (peer) => {
+    const secured = await peer.secure(context);
+    if (secured === null || (await secured.logInSecurely()) === null) return;
+    seen.push((await secured.readPacket())?.payload[0]);
+    await until('the answer to be due', () => mayAnswer);
+    secured.ok(1);
+    seen.push((await secured.readPacket())?.payload[0]);
+    secured.finish();
+  });
+  lab.publish(primaryAt(server));
+  const client = await enter(lab.port());
+  const answer = client.command(COM_PING);
+  await until('the command to arrive', () => seen.length === 1);
+  lab.publish(primaryAt(server, { role: 'SECONDARY', acceptsWrites: false, primarySessions: 'drain' }));
+  t.equal(lab.route('sessionsOpen'), 1, 'not in the middle of a command');
+  mayAnswer = true;
+  t.equal((await answer)?.[0], 0, 'whose answer comes through');
+  t.equal((await client.readToEnd()).length, 0);
+  client.close();
+  await lab.settled();
+  await until('the server to be left', () => seen.length === 2);
+  t.equal(seen[1], COM_QUIT);
+  t.equal(lab.ended('member_demoted'), 1);
+});
 
 /** Connects with TLS, the first `cut` bytes on their own, all before the rest in one segment. */
 async function connectCut(port: number, cut: number): Promise<string> {
