@@ -14,6 +14,8 @@ export type Change = {
 
 export class GroupWatch {
   readonly changes: Change[] = [];
+  /** When a member that had just become writable committed a first row, for a client that was connected to it directly. */
+  readonly firstCommitsAtMs: number[] = [];
   readonly #group: Group;
   readonly #connections = new Set<Connection>();
   readonly #loops = new Map<Server, Promise<void>>();
@@ -35,6 +37,11 @@ export class GroupWatch {
     return this.changes.findLast(({ atMs, isWritable }) => isWritable && atMs > sinceMs)?.atMs;
   }
 
+  /** When the first row after `sinceMs` was committed directly; `undefined` when none was. */
+  committedAtMs(sinceMs: number): number | undefined {
+    return this.firstCommitsAtMs.find((atMs) => atMs >= sinceMs);
+  }
+
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const connection of this.#connections) connection.destroy();
@@ -52,9 +59,11 @@ export class GroupWatch {
 
   async #watch(member: Server): Promise<void> {
     let wasWritable: boolean | undefined;
-    const note = (isWritable: boolean): void => {
-      if (isWritable !== wasWritable) this.changes.push({ member, atMs: performance.now(), isWritable });
+    const note = (isWritable: boolean): boolean => {
+      const isNews = isWritable !== wasWritable;
+      if (isNews) this.changes.push({ member, atMs: performance.now(), isWritable });
       wasWritable = isWritable;
+      return isNews;
     };
     while (!this.#isStopping) {
       try {
@@ -67,7 +76,7 @@ export class GroupWatch {
     }
   }
 
-  async #ask(member: Server, note: (isWritable: boolean) => void): Promise<void> {
+  async #ask(member: Server, note: (isWritable: boolean) => boolean): Promise<void> {
     if (!member.isAnswering) throw new Error(`${member.name} does not run`);
     const connection = await member.connect({ socketPath: member.socketPath });
     this.#connections.add(connection);
@@ -76,7 +85,11 @@ export class GroupWatch {
     try {
       while (!this.#isStopping) {
         const [[row]] = await connection.query<IsWritableRow[]>(IS_WRITABLE);
-        note(row?.isWritable === 1);
+        const isWritable = row?.isWritable === 1;
+        if (note(isWritable) && isWritable) {
+          await connection.query('INSERT INTO app.direct VALUES ()');
+          this.firstCommitsAtMs.push(performance.now());
+        }
         await pause(INTERVAL_MS);
       }
     } finally {

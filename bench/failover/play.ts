@@ -35,6 +35,7 @@ export async function playEvent(stage: Stage, event: FailoverEvent): Promise<Eve
   const stopped = await Promise.all(
     loads.map(async ({ name, load }) => ({ name, attempts: await load.stop(PATIENCE_MS) })),
   );
+  const committedAtMs = readyAtMs === undefined ? undefined : watch.committedAtMs(readyAtMs);
   await watch.stop();
   await event.restore?.(stage, primary, secondary);
   await group.waitUntilOnline();
@@ -46,6 +47,8 @@ export async function playEvent(stage: Stage, event: FailoverEvent): Promise<Eve
     title: event.title,
     date: new Date().toISOString(),
     groupMs: readyAtMs === undefined ? null : Math.round(readyAtMs - blowAtMs),
+    directCommitMs:
+      readyAtMs === undefined || committedAtMs === undefined ? null : Math.round(committedAtMs - readyAtMs),
     figures: stopped.map(({ name, attempts }) =>
       figures(name, attempts, rows, { blowAtMs, readyAtMs, untilMs: servedAtMs }),
     ),

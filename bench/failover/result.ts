@@ -50,6 +50,8 @@ const eventSchema = z.strictObject({
   date: z.string(),
   /** From the blow until a member was ONLINE, PRIMARY, with a quorum and writable; null where none had to become so. */
   groupMs: z.number().nullable(),
+  /** From then until a client that was connected to it directly had committed a row; null where that was not measured. */
+  directCommitMs: z.number().nullable().default(null),
   figures: z.array(figuresSchema),
 });
 

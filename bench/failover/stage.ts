@@ -41,6 +41,7 @@ export async function setStage(kinds: readonly ContenderKind[], log: (what: stri
   const primary = await group.primary();
   await primary.query('CREATE DATABASE app');
   await primary.query(CREATE_WRITES);
+  await primary.query('CREATE TABLE app.direct (id INT AUTO_INCREMENT PRIMARY KEY)');
   await group.waitUntilApplied();
   await rememberPasswords(group);
   const proxies = await Promise.all(

@@ -40,8 +40,10 @@ export function renderTable(events: readonly EventResult[]): string {
     .join('\n');
 }
 
-export function headline({ title, groupMs }: EventResult): string {
-  return groupMs === null ? title : `${title}: the group itself took ${groupMs} ms`;
+export function headline({ title, groupMs, directCommitMs }: EventResult): string {
+  if (groupMs === null) return title;
+  const direct = directCommitMs === null ? '' : `, a direct client ${directCommitMs} ms more`;
+  return `${title}: the group itself took ${groupMs} ms${direct}`;
 }
 
 function cellsOf({ gapMs, afterGroupMs, clients, connects, lost, overlapping }: Figures): readonly string[] {

@@ -72,6 +72,7 @@ const event = (name: string, gapMs: number): EventResult => ({
   title: `title of ${name}`,
   date: '2026-01-01T00:00:00.000Z',
   groupMs: 100,
+  directCommitMs: 7,
   figures: [
     {
       proxy: 'fairlead',
@@ -126,7 +127,7 @@ t.test('the table says who had which errors, the aims whether they are met', asy
     '0',
     '0',
   ]);
-  t.match(renderTable(result.events), 'the group itself took 100 ms');
+  t.match(renderTable(result.events), 'the group itself took 100 ms, a direct client 7 ms more');
   const aims = judgeAims(result);
   t.match(
     aims.find(({ text }) => text === 'planned switchover: errors of a client that was writing'),
