@@ -17,6 +17,8 @@ const PARTS = [
   'x-client',
   'wordpress',
   'chromium',
+  'knot',
+  'kubectl',
 ] as const satisfies readonly PartName[];
 
 for (const name of PARTS) {

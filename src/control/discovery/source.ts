@@ -85,12 +85,13 @@ export function createSourceLedger(
   };
   return {
     report: () => report,
-    succeed(destinations, flaw = null) {
+    succeed(found, flaw = null) {
+      const isTooMany = found.length > MAX_DESTINATIONS;
       become({
         ...report,
-        destinations,
+        destinations: isTooMany ? found.slice(0, MAX_DESTINATIONS) : found,
         lastSuccessAtMs: Date.now(),
-        failure: flaw,
+        failure: isTooMany ? tooMany(found.length) : flaw,
         successes: report.successes + 1,
       });
     },
@@ -99,3 +100,11 @@ export function createSourceLedger(
     },
   };
 }
+
+function tooMany(count: number): SourceFailure {
+  const message = `${count} addresses, of which the first ${MAX_DESTINATIONS} are used`;
+  return { code: 'too_many', message };
+}
+
+/** Each is watched over a session of its own. Group Replication has room for nine members; replicas may be more. */
+const MAX_DESTINATIONS = 256;

@@ -88,6 +88,16 @@ t.test('a source that fails keeps what it found, and tells of it once', async (t
   t.equal(lab.changes.length, told + 2, 'the same again is no news');
 });
 
+t.test('a source that finds more than can be watched is cut short, and says so', async (t) => {
+  const lab = createLab(['one']);
+  lab.find(
+    'one',
+    Array.from({ length: 300 }, (_, index) => `db-${index}:3306`),
+  );
+  t.equal(lab.addresses().length, 256);
+  t.match(lab.discovery.reports(), [{ failure: { code: 'too_many', message: /^300 addresses/ } }]);
+});
+
 t.test('after a reload a source that is configured as before goes on', async (t) => {
   const lab = createLab(['one', 'two']);
   lab.find('one', ['a:1']);
