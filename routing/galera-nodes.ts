@@ -75,12 +75,12 @@ export function isExpelled(galera: GaleraAnswer | null, newest: GaleraNode | nul
 
 /** Two parts that both call themselves primary: somebody has made a component primary by hand that was not alone. */
 export function isSplit(nodes: readonly GaleraNode[]): boolean {
-  const primary = nodes.filter(({ galera }) => galera.isPrimaryComponent && ownAddress(galera) !== '');
-  return primary.some(({ galera }) =>
-    primary.some(
-      ({ galera: other }) =>
-        !galera.members.includes(ownAddress(other)) && !other.members.includes(ownAddress(galera)),
-    ),
+  const primary = nodes.flatMap(({ galera }) => {
+    const address = ownAddress(galera);
+    return galera.isPrimaryComponent && address !== '' ? [{ address, sees: new Set(galera.members) }] : [];
+  });
+  return primary.some((one) =>
+    primary.some((other) => !one.sees.has(other.address) && !other.sees.has(one.address)),
   );
 }
 

@@ -116,6 +116,8 @@ export type MemberAnswer = {
   readonly aurora: AuroraAnswer | null;
   /** Replication channels other than a group's own; null where they are not known, for want of a privilege or of time. */
   readonly channels: readonly Channel[] | null;
+  /** The GTIDs it has executed, in its own words; missing where not asked. */
+  readonly gtids?: string;
   readonly lag: Lag;
 };
 

@@ -2,7 +2,14 @@
  * Which of several members reads should rather go to: those that are not far behind, those nearby, those that can take
  * more. Decided after the roles, which it never changes.
  */
-import { type Decision, type DecisionInput, type Lag, standingAnswer } from './observations.ts';
+import { missingTransactions } from './gtid-sets.ts';
+import {
+  type Decision,
+  type DecisionInput,
+  type Lag,
+  type Observation,
+  standingAnswer,
+} from './observations.ts';
 import type { Member } from './topology.ts';
 
 export type ReadSettings = {
@@ -30,10 +37,17 @@ export function preferReads(input: DecisionInput, decision: Decision): Decision 
   const { reads } = input.settings;
   if (reads === undefined) return decision;
   const before = input.memory.behind ?? NOBODY;
+  const observations = new Map(input.observations.map((observation) => [observation.address, observation]));
+  const primary = decision.topology.members.find(({ address }) => address === decision.topology.primary);
+  const executed =
+    reads.maxQueue === 0 ? '' : (observations.get(primary?.address ?? '')?.answer?.gtids ?? '');
   const behind = new Set<string>();
   for (const member of decision.topology.members) {
     const key = member.id || member.address;
-    if (isMemberBehind(lagOf(input, member), reads, before.has(key))) behind.add(key);
+    if (
+      isMemberBehind(lagOf(input, observations.get(member.address), member, executed), reads, before.has(key))
+    )
+      behind.add(key);
   }
   const readers = decision.topology.members.filter((member) => member.acceptsReads && !member.acceptsWrites);
   const areAllBehind = readers.every((member) => behind.has(member.id || member.address));
@@ -58,11 +72,21 @@ function isMemberBehind(lag: Lag | null, reads: ReadSettings, wasBehind: boolean
   );
 }
 
-/** Null while the member is silent: then it is as far behind as it was. */
-function lagOf(input: DecisionInput, member: Member): Lag | null {
-  const observation = input.observations.find(({ address }) => address === member.address);
+/**
+ * Null while the member is silent: then it is as far behind as it was. Where it tells no queue, what the primary has
+ * executed and it has not stands for it: the two are asked up to a second apart, so it may look that much worse.
+ */
+function lagOf(
+  input: DecisionInput,
+  observation: Observation | undefined,
+  member: Member,
+  executedByPrimary: string,
+): Lag | null {
   const answer = standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs);
-  return answer === null || answer.serverUuid !== member.id ? null : answer.lag;
+  if (answer === null || answer.serverUuid !== member.id) return null;
+  const { lag, gtids } = answer;
+  if (lag.transactions !== null || executedByPrimary === '' || gtids === undefined) return lag;
+  return { ...lag, transactions: missingTransactions(executedByPrimary, gtids) };
 }
 
 /** Null for a member like all others. */

@@ -86,14 +86,14 @@ async function createSession(
   const ask = async (): Promise<MemberAnswer> => {
     const askedAtMs = now();
     const [results] = await connection.query(probe.text);
-    return probe.read(results, { askedAtMs, answeredAtMs: now() }, channels.current());
+    return probe.read(results, { askedAtMs, answeredAtMs: now() }, replication.current());
   };
   const setReadsStats = (reads: boolean): void => {
     readsStats = reads;
     probe = createProbe(traits, readsStats);
   };
   await detect();
-  const channels = createChannelWatch({ query: (text) => connection.query(text), now, onEnd: end });
+  const replication = createChannelWatch({ query: (text) => connection.query(text), now, onEnd: end });
 
   return {
     async probe() {
@@ -118,7 +118,7 @@ async function createSession(
         throw ended ?? failure;
       } finally {
         isProbing = false;
-        if (traits.kind === 'plain' && ended === null) channels.refresh(traits);
+        if (traits.kind === 'plain' && ended === null) replication.refresh(traits);
       }
     },
     async readMetadata(reader) {

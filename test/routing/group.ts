@@ -43,6 +43,7 @@ export type Said = {
   readonly serverId?: number;
   readonly channels?: MemberAnswer['channels'];
   readonly lag?: Lag;
+  readonly gtids?: string;
   readonly galera?: MemberAnswer['galera'];
   readonly aurora?: MemberAnswer['aurora'];
 };
@@ -76,6 +77,7 @@ export function says(name: string, view: string | null, said: Said = {}): Observ
     aurora: said.aurora ?? null,
     channels: said.channels ?? null,
     lag: said.lag ?? NO_LAG_KNOWN,
+    ...(said.gtids === undefined ? {} : { gtids: said.gtids }),
     group,
   };
   const failure: Failure | null = said.failure === undefined ? null : { kind: said.failure, atMs: NOW - 5 };

@@ -99,6 +99,13 @@ t.test("a group's queue of transactions counts as well", async (t) => {
   t.equal(readers(decide(inputOf(seen, { reads: { ...NONE, maxQueue: 1000 } }))), 'ac');
 });
 
+t.test('where no queue is told, GTIDs stand for it', async (t) => {
+  const executed = (name: string, sequence: number) =>
+    says(name, null, { readOnly: name !== 'a', channels: null, gtids: `0-1-${sequence}` });
+  const seen = [executed('a', 9000), executed('b', 3000), executed('c', 8900)];
+  t.equal(readers(decide(inputOf(seen, { reads: { ...NONE, maxQueue: 1000 } }))), 'ac');
+});
+
 t.test('zones and weights come from the settings, else from discovery', async (t) => {
   const reads: ReadSettings = {
     ...NONE,

@@ -23,7 +23,7 @@ t.test('three MySQL servers under asynchronous replication', { skip: noMysql }, 
   const replication = await sandbox.startReplication({ size: 3 });
   const router = await RouterProcess.start(t, sandbox, {
     seeds: replication.members.map(({ address }) => address),
-    flags: ['--probe-timeout=500ms'],
+    flags: ['--probe-timeout=500ms', '--reads-max-queue=100'],
   });
   await tellStory(t, router, replication);
 });
@@ -93,6 +93,21 @@ async function tellStory(t: Test, router: RouterProcess, replication: Replicatio
   await ask(router.ports.rw, 'CREATE TABLE app.t (id INT PRIMARY KEY)');
   await ask(router.ports.rw, 'INSERT INTO app.t VALUES (1)');
   t.same(await memberBehind(router.ports.rw), a.port);
+
+  await t.test(
+    'a replica that is far behind by its GTIDs serves no reads, and no privilege is needed to see it',
+    async () => {
+      await replication.stopApplier(c);
+      const writer = await connectTo(router.ports.rw);
+      for (let id = 1000; id < 1150; id++) await writer.query('INSERT INTO app.t VALUES (?)', [id]);
+      await writer.end();
+      await router.untilTopology('no reads from it', ({ members }) =>
+        members.some(({ address, acceptsReads }) => address === c.address && !acceptsReads),
+      );
+      await replication.startApplier(c);
+      await router.untilServing(2);
+    },
+  );
 
   await t.test('a switchover: the old primary is made read-only, another is promoted', async (t) => {
     const staying = await connectTo(router.ports.rw);

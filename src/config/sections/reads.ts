@@ -12,7 +12,7 @@ export const reads = z.strictObject({
   }),
   maxQueue: integer({
     doc: 'How many transactions a member may have received and not applied and still get new sessions for reading; it is used again at half of that. 0 for any.',
-    why: 'Where servers tell a queue: Group Replication (SELECT on replication_group_member_stats is needed) and Galera.',
+    why: 'Group Replication tells its queue (SELECT on replication_group_member_stats is needed), Galera too. Under asynchronous replication it is what the primary has executed and the member has not, by their GTIDs; the two are asked up to a second apart, so set it well above what is written in a second.',
     min: 0,
     max: 1_000_000_000,
     default: 0,

@@ -1,17 +1,23 @@
 /**
- * Keeps what is known of a member's replication channels.
+ * Keeps what is known of a member's replication: its channels, and what it has executed.
  *
  * It is asked beside the probes and less often, never as a part of one: while a replica stops, its server may take long to
  * answer, and who is primary must not wait for that.
  */
 import type { Channel } from '../../../routing/observations.ts';
-import { toControlFailure } from '../control-failure.ts';
-import { channelQueries, readChannels } from './channels.ts';
+import { type ControlFailure, toControlFailure } from '../control-failure.ts';
+import { channelQueries, gtidQuery, readChannels, readGtids } from './channels.ts';
 import type { ServerTraits } from './detection.ts';
 
-export type ChannelWatch = {
+export type ReplicationFacts = {
   /** Null while nothing is known, and where the account may not see it. */
-  current(): readonly Channel[] | null;
+  readonly channels: readonly Channel[] | null;
+  /** GTIDs executed, in the server's own words; empty while not known, and where it has none. */
+  readonly gtids: string;
+};
+
+export type ChannelWatch = {
+  current(): ReplicationFacts;
   /** Asks, unless it did a moment ago. */
   refresh(traits: ServerTraits): void;
 };
@@ -25,33 +31,46 @@ export type ChannelWatchOptions = {
 };
 
 export function createChannelWatch({ query, now, onEnd }: ChannelWatchOptions): ChannelWatch {
-  let channels: readonly Channel[] | null = null;
+  let current: ReplicationFacts = { channels: null, gtids: '' };
   let nextAtMs = Number.NEGATIVE_INFINITY;
+  let nextChannelsAtMs = Number.NEGATIVE_INFINITY;
   let isAsking = false;
   /** Which of the statements this server knows. */
   let dialect = 0;
 
   const ask = async (traits: ServerTraits): Promise<void> => {
-    const queries = channelQueries(traits);
     try {
-      const [rows] = await query(queries[dialect] ?? '');
-      channels = readChannels(rows);
-      nextAtMs = now() + INTERVAL_MS;
+      const [rows] = await query(gtidQuery(traits));
+      current = { ...current, gtids: readGtids(rows) };
+      if (now() >= nextChannelsAtMs) await askChannels(channelQueries(traits));
     } catch (error) {
       const failure = toControlFailure(error);
-      channels = null;
-      // A statement it does not know, or may not be asked: a grant that is given later is noticed some time.
-      const isUnknown = failure.errorNumber === ER_PARSE_ERROR && dialect + 1 < queries.length;
-      if (isUnknown) dialect++;
-      nextAtMs = now() + (isUnknown ? 0 : DENIED_INTERVAL_MS);
       if (failure.isFatal) onEnd(failure);
     } finally {
       isAsking = false;
+      nextAtMs = now() + INTERVAL_MS;
     }
+  };
+  const askChannels = async (queries: readonly string[]): Promise<void> => {
+    try {
+      const [rows] = await query(queries[dialect] ?? '');
+      current = { ...current, channels: readChannels(rows) };
+    } catch (error) {
+      const failure = toControlFailure(error);
+      if (failure.isFatal) throw failure;
+      current = { ...current, channels: null };
+      refused(failure, queries.length);
+    }
+  };
+  /** A statement it does not know, or may not be asked: a grant that is given later is noticed some time. */
+  const refused = (failure: ControlFailure, dialects: number): void => {
+    const isUnknown = failure.errorNumber === ER_PARSE_ERROR && dialect + 1 < dialects;
+    if (isUnknown) dialect++;
+    else nextChannelsAtMs = now() + DENIED_INTERVAL_MS;
   };
 
   return {
-    current: () => channels,
+    current: () => current,
     refresh(traits) {
       if (isAsking || now() < nextAtMs) return;
       isAsking = true;

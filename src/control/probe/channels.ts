@@ -11,6 +11,17 @@ export function channelQueries(traits: ServerTraits): readonly string[] {
   return traits.isMariadb ? ['SHOW ALL SLAVES STATUS'] : ['SHOW REPLICA STATUS', 'SHOW SLAVE STATUS'];
 }
 
+/** Asked for what a server has executed; every account may. */
+export function gtidQuery(traits: ServerTraits): string {
+  return `SELECT ${traits.isMariadb ? '@@global.gtid_current_pos' : '@@global.gtid_executed'} AS gtids`;
+}
+
+/** @throws ControlFailure */
+export function readGtids(rows: unknown): string {
+  const [row] = rowsIn(rows);
+  return row === undefined ? '' : textIn(row, 'gtids');
+}
+
 /** @throws ControlFailure */
 export function readChannels(rows: unknown): readonly Channel[] {
   // A group's own channels are no asynchronous replication, and come without a source.

@@ -31,7 +31,7 @@ export function createGroupProbe(traits: ServerTraits, readsStats: boolean): Pro
   const self = `SELECT ${GROUP_COLUMNS}, ${selfColumns(traits)}`;
   return {
     text: `${readsStats ? `${STATS_QUERY}; ` : ''}${MEMBERS_QUERY}; ${self}`,
-    read(results, times, channels) {
+    read(results, times, { channels }) {
       const tables = tablesIn(results);
       const [row] = tables.at(-1) ?? [];
       const facts = selfIn(row, traits);
