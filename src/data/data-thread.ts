@@ -290,18 +290,22 @@ export class DataThread implements ThreadContext {
     this.connectErrors.sweep();
   }
 
-  /** What is queued is accepted yet. */
+  /** What is queued is accepted yet, and who has just connected through a proxy has a moment to say so. */
   async #stopAccepting(): Promise<void> {
     this.#stopped ??= Promise.all(
       [...this.#routes.values()].map(({ listener }) => listener?.closeWhenEmpty()),
     );
     await this.#stopped;
-    while (this.#arriving.size > 0) await setTimeout(ARRIVAL_TICK_MS);
+    const untilMs = performance.now() + ARRIVAL_GRACE_MS;
+    while (this.#arriving.size > 0 && performance.now() < untilMs) await setTimeout(ARRIVAL_TICK_MS);
+    for (const client of this.#arriving) client.close();
   }
 }
 
 const SWEEP_MS = 1000;
 const ARRIVAL_TICK_MS = 10;
+/** A proxy that has not sent its header by then may keep connections in store. */
+const ARRIVAL_GRACE_MS = 1000;
 const SESSION_IDS_PER_THREAD = 1e12;
 
 type OpenRoute = {

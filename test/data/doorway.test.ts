@@ -56,6 +56,20 @@ t.test('a health check of the proxy is under the proxy’s own address, or no se
   bare.close();
 });
 
+t.test('a drain does not wait for proxies that keep connections in store', async (t) => {
+  const { lab } = await openLab(t, `clientProxyProtocolFrom: [127.0.0.1]`);
+  const stored = await RawClient.connect(lab.port());
+  const late = await RawClient.connect(lab.port());
+  lab.thread.receive({ kind: 'drain', stopAcceptingAfterMs: 0, timeoutMs: 9000 });
+  late.write(LINE);
+  await late.authenticate();
+  t.equal(await stored.readPacket(), null);
+  t.equal(await late.readPacket(), null, 'who said who it is in time was let in, and let go');
+  await until('the end to be told', () => lab.posted.some((message) => message.kind === 'drained'));
+  t.equal(lab.ended('shutdown'), 1);
+  for (const client of [stored, late]) client.close();
+});
+
 t.test('a listed proxy without a proper header in time is refused, and not counted against it', async (t) => {
   const { lab } = await openLab(t, `clientProxyProtocolFrom: [127.0.0.1]`, {
     config: 'limits: { clientHandshakeTimeout: 300ms, maxConnectErrors: 2 }',

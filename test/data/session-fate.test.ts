@@ -228,6 +228,22 @@ t.test('a drain: a doubt that passes does not call it off', async (t) => {
   await lab.settled();
 });
 
+t.test('a drain: who waits for a member is served when there is one, and let go then', async (t) => {
+  const lab = await DataLab.start(t);
+  const server = await lab.server(t, serveTransactions);
+  const held = await RawClient.connect(lab.port());
+  await until('it to be held', () => lab.route('sessionsHeld') === 1);
+  lab.thread.receive({ kind: 'drain', stopAcceptingAfterMs: 0, timeoutMs: 9000 });
+  await pause(30);
+  lab.publish(primaryAt(server));
+  await held.authenticate();
+  t.ok(await held.command(COM_PING));
+  t.equal(await held.readPacket(), null);
+  t.equal(lab.ended('shutdown'), 1);
+  held.close();
+  await lab.settled();
+});
+
 t.test('a drain: who is held hears 1053 in the end, and who reads slowly gets all of it', async (t) => {
   const lab = await DataLab.start(t);
   const server = await lab.server(t, serveTransactions);
