@@ -1,6 +1,6 @@
 /** What is done to the group, its network and its proxies. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Group, Server } from '../../src/sandbox/index.ts';
+import type { Group, Row, Server } from '../../src/sandbox/index.ts';
 import type { LoadSize } from './load.ts';
 import type { Stage } from './stage.ts';
 
@@ -136,7 +136,8 @@ export const EVENTS: readonly FailoverEvent[] = [
     inflict: async ({ group }, primary) => {
       await Promise.all(group.members.map((member) => member.kill()));
       await Promise.all(group.members.map((member) => member.start()));
-      await group.bootstrap([primary, ...group.members.filter((member) => member !== primary)]);
+      const leader = await mostAdvanced(group, primary);
+      await group.bootstrap([leader, ...group.members.filter((member) => member !== leader)]);
     },
   },
   {
@@ -168,6 +169,30 @@ export const EVENTS: readonly FailoverEvent[] = [
 
 function otherHosts(group: Group, primary: Server): readonly string[] {
   return group.members.filter((member) => member !== primary).map(({ host }) => host);
+}
+
+/** As an operator has to choose who leads: one that lacks nothing any other has. */
+async function mostAdvanced(group: Group, primary: Server): Promise<Server> {
+  const histories = await Promise.all(
+    group.members.map(async (member) => {
+      const [row] = await member.query('SELECT @@global.gtid_executed AS gtids');
+      const { gtids }: Row = row ?? {};
+      return gtids;
+    }),
+  );
+  for (const member of [primary, ...group.members.filter((other) => other !== primary)]) {
+    const covers = await Promise.all(
+      histories.map((gtids) =>
+        member.query('SELECT GTID_SUBSET(?, @@global.gtid_executed) AS isCovered', [gtids]),
+      ),
+    );
+    const isComplete = covers.every(([row]) => {
+      const { isCovered }: Row = row ?? {};
+      return isCovered === 1;
+    });
+    if (isComplete) return member;
+  }
+  throw new Error('no member has all that the others have');
 }
 
 async function lockMonitors(primary: Server, lock: 'LOCK' | 'UNLOCK'): Promise<void> {

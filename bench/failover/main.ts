@@ -2,14 +2,12 @@
  * `npm run bench:failover`: what clients of Fairlead, of MySQL Router as bootstrapped, and of HAProxy with checks see when
  * members die, hang, are cut off and come back. Needs the right to make network namespaces.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import {
-  inOwnNetwork,
   isInOwnNetwork,
   missingNetwork,
   missingParts,
   runCommand,
+  startAgainInOwnNetwork,
 } from '../../src/sandbox/index.ts';
 import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
 import { describeMachine } from '../machine.ts';
@@ -31,11 +29,7 @@ async function startInside(): Promise<number> {
   if (missing !== false) throw new Error(missing);
   report('building Fairlead');
   await runCommand({ file: 'npm', args: ['run', 'build'], env: inheritedEnvironment() });
-  const args = [...process.execArgv, import.meta.filename, ...process.argv.slice(2)];
-  const command = inOwnNetwork(process.execPath, args);
-  const inside = spawn(command.file, command.args, { env: command.env, stdio: 'inherit' });
-  const [code] = await once(inside, 'exit');
-  return typeof code === 'number' ? code : 1;
+  return startAgainInOwnNetwork();
 }
 
 async function bench(options: FailoverOptions): Promise<number> {

@@ -49,7 +49,12 @@ export {
 export { METADATA_SCHEMA, METADATA_VERSIONS, type MetadataVersion } from './metadata-schema.ts';
 export type { Variables } from './mysqld-options.ts';
 export type { Network } from './network/network.ts';
-export { inOwnNetwork, isInOwnNetwork, missingNetwork } from './network/own-network.ts';
+export {
+  inOwnNetwork,
+  isInOwnNetwork,
+  missingNetwork,
+  startAgainInOwnNetwork,
+} from './network/own-network.ts';
 export type { Pod } from './network/pod.ts';
 export { type Availability, SandboxError, UnavailableError } from './outcome.ts';
 export { findPart, missingParts, type Part, type PartName } from './parts.ts';

@@ -2,12 +2,15 @@
  * `npm run consistency`: random faults under clients that set and append, and afterwards the question whether what they
  * were told could have come from one server that never failed. Exit code 0 when it could, 1 when not.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { inOwnNetwork, isInOwnNetwork, missingNetwork, missingParts } from '../../src/sandbox/index.ts';
+import {
+  isInOwnNetwork,
+  missingNetwork,
+  missingParts,
+  startAgainInOwnNetwork,
+} from '../../src/sandbox/index.ts';
 import type { Scope } from '../support/scope.ts';
 import { runCampaign } from './campaign.ts';
 import { FAULTS, isFaultName } from './faults.ts';
@@ -38,11 +41,7 @@ else process.exitCode = await startInside();
 async function startInside(): Promise<number> {
   const missing = (await missingParts('mysql')) || (await missingNetwork());
   if (missing !== false) throw new Error(missing);
-  const args = [...process.execArgv, import.meta.filename, ...process.argv.slice(2), `--seed=${values.seed}`];
-  const command = inOwnNetwork(process.execPath, args);
-  const inside = spawn(command.file, command.args, { env: command.env, stdio: 'inherit' });
-  const [code] = await once(inside, 'exit');
-  return typeof code === 'number' ? code : 1;
+  return startAgainInOwnNetwork([`--seed=${values.seed}`]);
 }
 
 async function campaign(): Promise<number> {

@@ -2,6 +2,8 @@
  * A program that wants a test network starts itself a second time in a network namespace of its own, where it may do
  * as it likes: nothing it makes there exists outside, and the kernel takes all of it away when its processes end.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readlinkSync } from 'node:fs';
 import { messageOf } from '../outcome.ts';
 import { findPart } from '../parts.ts';
@@ -22,6 +24,14 @@ export function inOwnNetwork(file: string, args: readonly string[]): Command {
     args: ['--pdeathsig', 'KILL', 'unshare', ...rights, '--net', '--', file, ...args],
     env: inheritedEnvironment({ [OUTSIDE_NAME]: readlinkSync('/proc/self/ns/net') }),
   };
+}
+
+/** Runs this very program, with its arguments and `more`, in its own network. @returns its exit code */
+export async function startAgainInOwnNetwork(more: readonly string[] = []): Promise<number> {
+  const command = inOwnNetwork(process.execPath, [...process.execArgv, ...process.argv.slice(1), ...more]);
+  const inside = spawn(command.file, command.args, { env: command.env, stdio: 'inherit' });
+  const [code] = await once(inside, 'exit');
+  return typeof code === 'number' ? code : 1;
 }
 
 /** `false` when a test network can be made here, else the reason: made for tap's `skip`, as `missingParts` is. */
