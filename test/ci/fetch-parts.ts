@@ -19,6 +19,7 @@ const PARTS = [
   'chromium',
   'knot',
   'kubectl',
+  'image-base',
 ] as const satisfies readonly PartName[];
 
 for (const name of PARTS) {
