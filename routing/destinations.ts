@@ -9,6 +9,8 @@ export type Destination = {
    * bear, and is resolved unless `dialHost` is known.
    */
   readonly address: string;
+  /** Whether its host is a complete name, for which no search list applies. */
+  readonly isFullName: boolean;
   /** The IP address to dial, where the source knows it. */
   readonly dialHost: string | null;
   /** `server_uuid`, where the source knows it; else empty. */
@@ -26,7 +28,16 @@ export type DestinationHint = 'none' | 'ready' | 'not-ready' | 'terminating';
 
 /** An address about which nothing else is known. */
 export function bareDestination(address: string): Destination {
-  return { address, dialHost: null, id: '', zone: '', labels: {}, weight: null, hint: 'none' };
+  return {
+    address,
+    isFullName: false,
+    dialHost: null,
+    id: '',
+    zone: '',
+    labels: {},
+    weight: null,
+    hint: 'none',
+  };
 }
 
 /**
@@ -49,6 +60,7 @@ export function mergeDestinations(lists: readonly (readonly Destination[])[]): r
 function withFactsOf(first: Destination, second: Destination): Destination {
   return {
     address: first.address,
+    isFullName: first.isFullName || (first.address === second.address && second.isFullName),
     dialHost: first.dialHost ?? (first.address === second.address ? second.dialHost : null),
     id: first.id || second.id,
     zone: first.zone || second.zone,

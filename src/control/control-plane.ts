@@ -117,7 +117,8 @@ class Control implements ControlPlane {
       leaveMs: () => this.#config.drain.graceMs,
       onChange: (report) => {
         recordReport(this.#events, report);
-        for (const [address, watch] of this.#watches) watch.follow(this.#discovery.dialHost(address));
+        for (const [address, watch] of this.#watches)
+          watch.follow(this.#discovery.destination(address)?.dialHost ?? null);
         this.#decide(`discovery by ${report.name}`);
       },
     });
@@ -268,8 +269,8 @@ class Control implements ControlPlane {
       if (this.#watches.has(address)) continue;
       const target = parseAddress(address);
       if (target === null) continue;
-      const dialHost = this.#discovery.dialHost(address);
-      this.#watches.set(address, this.#createWatch({ ...target, dialHost }));
+      const { isFullName = false, dialHost = null } = this.#discovery.destination(address) ?? {};
+      this.#watches.set(address, this.#createWatch({ ...target, isFullName, dialHost }));
       isAdded = true;
     }
     return isAdded;
@@ -332,7 +333,7 @@ class Control implements ControlPlane {
 }
 
 /** Null for what a group reports and nobody can dial. */
-function parseAddress(address: string): Omit<WatchedAddress, 'dialHost'> | null {
+function parseAddress(address: string): Pick<WatchedAddress, 'address' | 'host' | 'port'> | null {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(address);
   const [, bracketed, plain, port] = match ?? [];
   const host = bracketed ?? plain;

@@ -2,6 +2,7 @@
  * Keeps asking one address: resolves its name, keeps one control session open, probes it at the pace of the moment, and
  * tells what it saw. At most one probe is under way.
  */
+import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 
 import {
@@ -58,7 +59,7 @@ export class MemberWatch {
     this.#useMetadata(options.settings);
     this.#backoff = createBackoff({ firstMs: 100, maxMs: 2000 }, random);
     this.#names = createNameWatch({
-      name: target.host,
+      name: target.isFullName && isIP(target.host) === 0 ? `${target.host}.` : target.host,
       given: target.dialHost,
       resolver,
       now,

@@ -17,6 +17,8 @@ export type WatchedAddress = {
   readonly address: string;
   readonly host: string;
   readonly port: number;
+  /** Whether `host` is a complete name, for which no search list applies. */
+  readonly isFullName: boolean;
   /** The IP address of `host`, where discovery knows it; else it is resolved. */
   readonly dialHost: string | null;
 };

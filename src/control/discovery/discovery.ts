@@ -14,8 +14,8 @@ export type Discovery = {
   dropped(): ReadonlySet<string>;
   /** Addresses of `destinations` whose servers are about to be stopped. */
   terminating(): ReadonlySet<string>;
-  /** Where to dial `address`, where a source knows it; else null. */
-  dialHost(address: string): string | null;
+  /** What the sources know of `address`; null where none names it. */
+  destination(address: string): Destination | null;
   reports(): readonly SourceReport[];
   /** Takes these sources instead; those that were there already stay. What the others found is dropped. */
   use(sources: readonly SourceSpec[]): void;
@@ -91,8 +91,8 @@ class SourceSet implements Discovery {
     return this.#terminating;
   }
 
-  dialHost(address: string): string | null {
-    return this.destinations().find((destination) => destination.address === address)?.dialHost ?? null;
+  destination(address: string): Destination | null {
+    return this.destinations().find((destination) => destination.address === address) ?? null;
   }
 
   reports(): readonly SourceReport[] {

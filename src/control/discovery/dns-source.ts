@@ -79,6 +79,7 @@ async function servicesOf(resolver: NameResolver, asked: string): Promise<Servic
   );
   const destinations = sorted.map(({ host, port, weight }) => ({
     ...bareDestination(addressOf(host, port)),
+    isFullName: true,
     weight,
   }));
   return { kind: 'found', destinations };

@@ -121,7 +121,7 @@ t.test(
     ];
     const lab = createLab(['one', 'two'], remembered);
     t.strictSame(lab.addresses(), ['db-0:3306', 'db-1:3306']);
-    t.equal(lab.discovery.dialHost('db-1:3306'), '10.0.0.2');
+    t.equal(lab.discovery.destination('db-1:3306')?.dialHost, '10.0.0.2');
     t.match(lab.discovery.reports(), [{}, {}, { kind: 'state-file', destinations: { length: 2 } }]);
     lab.fail('one', 'ENOTFOUND');
     const ids = new Map([
@@ -132,7 +132,7 @@ t.test(
     t.strictSame(lab.addresses()[0], 'db-0:3306');
     t.match(lab.discovery.reports()[2], { destinations: { length: 1 } }, 'the other is somebody else now');
     lab.find('two', ['db-0:3306']);
-    t.equal(lab.discovery.dialHost('db-0:3306'), null, 'a source knows better');
+    t.equal(lab.discovery.destination('db-0:3306')?.dialHost, null, 'a source knows better');
     t.equal(lab.discovery.reports().length, 2);
   },
 );

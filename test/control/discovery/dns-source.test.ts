@@ -118,7 +118,7 @@ t.test('the second name server is asked when the first is silent', async (t) => 
 });
 
 t.test('SRV records name every member with its port, by priority and name', async (t) => {
-  const { dns, until } = await startLab(t, services({ name: NAME }));
+  const { dns, until, latest } = await startLab(t, services({ name: NAME }));
   await until('a failure', ({ failure }) => failure?.code === 'ENOTFOUND');
   dns.answers.set(`_mysql._tcp.${FULL_NAME}`, {
     kind: 'services',
@@ -135,6 +135,10 @@ t.test('SRV records name every member with its port, by priority and name', asyn
     `db-10.${FULL_NAME}:3306`,
     `far.${FULL_NAME}:3307`,
   ]);
+  t.ok(
+    latest().destinations.every(({ isFullName }) => isFullName),
+    'names that need no search list',
+  );
   dns.answers.set(`_mysql._tcp.${FULL_NAME}`, { kind: 'services', services: [{ host: '.', port: 0 }] });
   t.equal((await until('no such service', ({ failure }) => failure?.code === 'ENODATA')).length, 4);
 });

@@ -77,6 +77,7 @@ function destinationOf(
   const pod = pods.get(endpoint.targetRef?.uid ?? '');
   return {
     ...bareDestination(addressOf(host, port)),
+    isFullName: true,
     dialHost: isName ? null : address,
     zone: endpoint.zone ?? '',
     labels: pod?.metadata.labels ?? {},
