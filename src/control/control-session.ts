@@ -62,6 +62,7 @@ async function createSession(
   let traits: ServerTraits;
   let probe: Probe;
   let readsStats = true;
+  let mayReplicate = false;
   let detectedAtMs = 0;
   let onEnd: ((failure: ControlFailure) => void) | null = null;
   let ended: ControlFailure | null = null;
@@ -86,7 +87,10 @@ async function createSession(
   const ask = async (): Promise<MemberAnswer> => {
     const askedAtMs = now();
     const [results] = await connection.query(probe.text);
-    return probe.read(results, { askedAtMs, answeredAtMs: now() }, replication.current());
+    const answer = probe.read(results, { askedAtMs, answeredAtMs: now() }, replication.current());
+    // A server may have the plugin and no group.
+    mayReplicate = answer.group === null && answer.galera === null && answer.aurora === null;
+    return answer;
   };
   const setReadsStats = (reads: boolean): void => {
     readsStats = reads;
@@ -118,7 +122,7 @@ async function createSession(
         throw ended ?? failure;
       } finally {
         isProbing = false;
-        if (traits.kind === 'plain' && ended === null) replication.refresh(traits);
+        if (mayReplicate && ended === null) replication.refresh(traits);
       }
     },
     async readMetadata(reader) {

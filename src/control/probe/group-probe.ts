@@ -6,6 +6,7 @@
  */
 import type { GroupAnswer, Lag, ViewRow } from '../../../routing/observations.ts';
 import type { MemberRole, MemberState } from '../../../routing/topology.ts';
+import { lagOf } from './channels.ts';
 import type { ServerTraits } from './detection.ts';
 import type { Probe } from './probe.ts';
 import { isOn, numberIn, type Row, tablesIn, textIn } from './rows.ts';
@@ -31,7 +32,7 @@ export function createGroupProbe(traits: ServerTraits, readsStats: boolean): Pro
   const self = `SELECT ${GROUP_COLUMNS}, ${selfColumns(traits)}`;
   return {
     text: `${readsStats ? `${STATS_QUERY}; ` : ''}${MEMBERS_QUERY}; ${self}`,
-    read(results, times, { channels }) {
+    read(results, times, { channels, gtids }) {
       const tables = tablesIn(results);
       const [row] = tables.at(-1) ?? [];
       const facts = selfIn(row, traits);
@@ -39,7 +40,8 @@ export function createGroupProbe(traits: ServerTraits, readsStats: boolean): Pro
         (stats) => textIn(stats, 'id') === facts.serverUuid,
       );
       const group = row === undefined ? null : groupIn(row, tables.at(-2) ?? [], own);
-      return { ...times, ...facts, group, galera: null, aurora: null, channels, lag: lagIn(own) };
+      const lag = group === null ? lagOf(channels) : lagIn(own);
+      return { ...times, ...facts, group, galera: null, aurora: null, channels, gtids, lag };
     },
   };
 }
