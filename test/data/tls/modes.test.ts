@@ -1,4 +1,5 @@
 /** Every TLS mode of clients with every TLS mode of members, on a real server, with a cold and a warm password cache. */
+import { createHash } from 'node:crypto';
 import type { RowDataPacket } from 'mysql2/promise';
 import t, { type Test } from 'tap';
 import { ControlFailure } from '../../../src/control/control-failure.ts';
@@ -9,10 +10,11 @@ import {
   createAccount,
   createSandbox,
   missingParts,
+  type Sandbox,
   type Server,
 } from '../../../src/sandbox/index.ts';
 import { memberNamed } from '../../routing/members.ts';
-import { ask, connectTo, errorName, mysqlClient } from '../../support/clients.ts';
+import { ask, connectTo, errorName, loginFlags, mysqlClient } from '../../support/clients.ts';
 import { DataLab } from '../../support/data-lab.ts';
 
 const noMysql = await missingParts('mysql');
@@ -41,6 +43,7 @@ t.test('TLS modes on a real server', { skip: noMysql }, async (t) => {
     for (const { name, isSecure } of MIXED) await tryChangesOfUser(t, lab, server, name, isSecure);
     await trySha256(t, lab, server);
     await tryCertificates(t, lab, server);
+    await tryCompression(t, sandbox, lab);
     t.match(
       await mysqlClient(sandbox, lab.port('preferred-required'), "SHOW STATUS LIKE 'Ssl_version'"),
       [/TLSv1/],
@@ -80,6 +83,27 @@ async function tryChangesOfUser(t: Test, lab: DataLab, server: Server, name: str
     `${label}: refused`,
   );
   connection.destroy();
+}
+
+/** Compressed packets inside TLS that ends here, on either side or both. */
+async function tryCompression(t: Test, sandbox: Sandbox, lab: DataLab): Promise<void> {
+  const sql =
+    "SELECT variable_value FROM performance_schema.session_status WHERE variable_name = 'Compression_algorithm'";
+  const long = "REPEAT('long ', 1000000)";
+  for (const name of ['required-required', 'required-disabled', 'passthrough-as-client']) {
+    for (const algorithm of ['zlib', 'zstd']) {
+      const { stdout } = await sandbox.run('mysql', 'mysql', [
+        ...loginFlags(lab.port(name)),
+        '--ssl-mode=REQUIRED',
+        `--compression-algorithms=${algorithm}`,
+        '-NBe',
+        `${sql}; SELECT SHA2(${long}, 256); SELECT ${long}`,
+      ]);
+      const [seen, digest, value = ''] = stdout.split('\n');
+      const hash = createHash('sha256').update(value).digest('hex');
+      t.same([seen, digest, value.length], [algorithm, hash, 5_000_000], `${algorithm} through ${name}`);
+    }
+  }
 }
 
 /** An account that needs a certificate gets the router's. */
