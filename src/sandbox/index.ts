@@ -56,7 +56,7 @@ export {
   startAgainInOwnNetwork,
 } from './network/own-network.ts';
 export type { Pod } from './network/pod.ts';
-export { type Availability, SandboxError, UnavailableError } from './outcome.ts';
+export { type Availability, messageOf, SandboxError, UnavailableError } from './outcome.ts';
 export { findPart, missingParts, type Part, type PartName } from './parts.ts';
 export type { Haproxy, HaproxyOptions } from './peers/haproxy.ts';
 export type {

@@ -20,7 +20,7 @@ export const PHP = {
 
 /** Python 3 with PyMySQL, and pytest for its suite. */
 export const PYTHON = {
-  packages: ['python3', 'python3-pymysql', 'python3-cryptography', 'python3-pytest'],
+  packages: ['python3', 'python3-pymysql', 'python3-cryptography', 'python3-nacl', 'python3-pytest'],
   release: 'sid',
   environment: (root) => ({
     PYTHONPATH: join(root, 'usr', 'lib', 'python3', 'dist-packages'),

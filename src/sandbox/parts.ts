@@ -51,6 +51,8 @@ export const PART_DEFINITIONS = {
   python: PYTHON,
   // With their authors' tests, which are run through the router.
   'client-sources': { kind: 'sources', packages: ['libdbd-mysql-perl', 'python-pymysql'], release: 'trixie' },
+  // To build clients with.
+  'mysql-headers': { packages: ['libmysqlclient-dev', 'libperl-dev'], release: 'sid' },
   haproxy: { packages: ['haproxy'], release: 'sid' },
   /** `ip` and `nft`, for the test network of namespaces. */
   network: { packages: ['iproute2', 'nftables'], release: 'sid' },

@@ -13,6 +13,8 @@ const PARTS = [
   'mariadb',
   'php',
   'python',
+  'mysql-headers',
+  'client-sources',
   'perl',
   'x-client',
   'wordpress',
