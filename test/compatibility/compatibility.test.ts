@@ -50,7 +50,7 @@ t.test('clients', { skip: await missingParts(...parts) }, async (t) => {
       for (const { suite, only } of SUITES) {
         await suite.prepare(server);
         const target = (port: number) => ({
-          ...{ host: server.host, port, server },
+          ...{ host: server.host, port, server, tls: false },
           certificateAuthority: certificates.ca,
         });
         const direct = await suite.run(sandbox, target(server.port), only);

@@ -86,12 +86,12 @@ function parseTap(text: string): SuiteResults {
   return results;
 }
 
-function settings({ host, port }: SuiteTarget): string {
+function settings({ host, port, tls }: SuiteTarget): string {
   const { user, password } = ACCOUNT;
   return `
 $::test_host = '${host}'; $::test_port = ${port}; $::test_user = '${user}'; $::test_password = '${password}';
 $::test_db = 'test'; $::test_socket = undef; $::test_mysql_config = undef;
-$::test_dsn = "DBI:mysql:test:${host}:${port};mysql_get_server_pubkey=1";
+$::test_dsn = "DBI:mysql:test:${host}:${port};mysql_get_server_pubkey=1${tls ? ';mysql_ssl=1' : ''}";
 1;
 `;
 }

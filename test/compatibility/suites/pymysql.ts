@@ -42,12 +42,11 @@ async function createAuthAccounts(server: Server): Promise<void> {
   await server.query('GRANT RELOAD ON *.* TO user_caching_sha2');
 }
 
-async function writeSettings(
-  directory: string,
-  { host, port, certificateAuthority }: SuiteTarget,
-): Promise<void> {
+async function writeSettings(directory: string, target: SuiteTarget): Promise<void> {
+  const { host, port, tls, certificateAuthority } = target;
   const { user, password } = ACCOUNTS.root;
-  const account = { host, port, user, password };
+  const ssl = tls ? { ssl: { ca: certificateAuthority, check_hostname: false } } : {};
+  const account = { host, port, user, password, ...ssl };
   const databases = [
     { ...account, database: 'test1', use_unicode: true, local_infile: true },
     { ...account, database: 'test2' },

@@ -6,6 +6,8 @@ export type SuiteTarget = {
   readonly host: string;
   readonly port: number;
   readonly server: Server;
+  /** Whether the suite's connections use TLS. */
+  readonly tls: boolean;
   /** Who signed the certificate that clients see there. */
   readonly certificateAuthority: string;
 };

@@ -1,0 +1,12 @@
+import t from 'tap';
+import { fuzzConnectionPhase } from './connection-phase-fuzz.ts';
+
+t.test(
+  'changed logins never make the connection phase throw, lose bytes, or depend on the cut',
+  async (t) => {
+    const seed = 1 + (Date.now() % 0x7fff_fffe);
+    const result = fuzzConnectionPhase(2.5, seed);
+    t.equal(result.failure, undefined, `seed ${seed}, ${result.logins} logins`);
+    t.comment(`${result.logins} logins, ${result.ends} ways to end`);
+  },
+);

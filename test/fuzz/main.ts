@@ -1,0 +1,24 @@
+/**
+ * `npm run fuzz -- [--seconds 600] [--seed 1]`: the command-phase tracker and the connection phase, half of the time each.
+ */
+import { parseArgs } from 'node:util';
+import { fuzzCommandTracker } from './command-tracker-fuzz.ts';
+import { fuzzConnectionPhase } from './connection-phase-fuzz.ts';
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '600' },
+    seed: { type: 'string', default: String(1 + (Date.now() % 0x7fff_fffe)) },
+  },
+});
+const seed = Number(values.seed);
+const seconds = Number(values.seconds) / 2;
+const login = fuzzConnectionPhase(seconds, seed);
+console.log(`seed ${seed}: ${login.logins} logins, ${login.ends} ways to end`);
+const commands = fuzzCommandTracker({ seconds, seed, grow: false });
+console.log(`seed ${seed}: ${commands.conversations} conversations, ${commands.features} features`);
+for (const { failure } of [login, commands]) {
+  if (failure === undefined) continue;
+  console.error(failure);
+  process.exitCode = 1;
+}
