@@ -27,6 +27,11 @@ export async function runCommandLine(argv: readonly string[], terminal: Terminal
   return exitCode;
 }
 
+/** What was said behind a flag that does not exist may be a password: a flag's name was only mistyped. */
+function withoutValue(text: string): string {
+  return text.replace(/(unknown option '--?[^'=]*=)[^']*/, '$1***');
+}
+
 function createProgram(terminal: Terminal, exit: (code: number) => void): Command {
   const program = new Command('fairlead')
     .description(
@@ -36,7 +41,11 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
     .exitOverride()
-    .configureOutput({ writeOut: terminal.writeOut, writeErr: terminal.writeError })
+    .configureOutput({
+      writeOut: terminal.writeOut,
+      writeErr: terminal.writeError,
+      outputError: (text, write) => write(withoutValue(text)),
+    })
     .showHelpAfterError('(--help shows what there is)')
     .addHelpText('after', PROGRAM_HELP);
 

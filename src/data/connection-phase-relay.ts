@@ -1,13 +1,15 @@
 /**
  * Relays the connection phase of one session: bytes go through as they come, but never before they were understood. The
- * client's first packet is held back until it is whole, so that half a handshake never reaches a server (which would
- * count it against the router's address, see max_connect_errors).
+ * client's first packet is held back until it is whole, and an SSLRequest until a ClientHello is, so that half a handshake
+ * never reaches a server (which would count it against the router's address, see max_connect_errors).
  */
 
 import type { AuthBridge } from '../../protocol/auth-bridge.ts';
+import { readClientHello } from '../../protocol/client-hello.ts';
 import type { ConnectionEvent, ConnectionFacts } from '../../protocol/connection-events.ts';
 import { ConnectionPhase } from '../../protocol/connection-phase.ts';
 import type { ErrPacket } from '../../protocol/err-packet.ts';
+import { CLIENT_HANDSHAKE_FAULT, ProtocolError } from '../../protocol/errors.ts';
 import { encodeHandshakeResponse41, type HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import { encodeInitialHandshake, type InitialHandshake } from '../../protocol/initial-handshake.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
@@ -45,6 +47,8 @@ export class ConnectionPhaseRelay {
   #clientRest: Buffer = EMPTY;
   /** The pieces of the client's first packet, until it is whole. */
   #firstPacket: Buffer[] | null = [];
+  /** The client's SSLRequest and what has come of its ClientHello, until that is whole. */
+  #tlsStart: { readonly request: Buffer; readonly hello: Buffer } | null = null;
 
   constructor(
     client: Connection,
@@ -67,7 +71,7 @@ export class ConnectionPhaseRelay {
 
   /** The client is gone, or not to be let in: brings the server's part to an end that it does not count as a failure. */
   leaveServer(farewells: Farewells): void {
-    if (this.#firstPacket !== null) farewells.abandonHandshake(this.#server);
+    if (this.#firstPacket !== null || this.#tlsStart !== null) farewells.abandonHandshake(this.#server);
     else farewells.abandonAuthentication(this.#server, this.#phase.awaitedSequenceId ?? null);
   }
 
@@ -79,6 +83,8 @@ export class ConnectionPhaseRelay {
   /** @throws ProtocolError when the server breaks the protocol */
   fromServer(buffer: Buffer, length: number): void {
     const chunk = buffer.subarray(0, length);
+    // It has not been told of the client's TLS: whatever it says, it says to nobody.
+    if (this.#tlsStart !== null) throw new ProtocolError(SERVER_OUT_OF_TURN, 'it spoke before TLS began');
     const { events, consumedBytes, next } = this.#phase.feedServer(chunk);
     const [first] = events;
     if (this.#masked !== 0 && first?.kind === 'initial-handshake') this.#offer(first.initialHandshake);
@@ -93,6 +99,7 @@ export class ConnectionPhaseRelay {
   /** @throws ProtocolError when the client breaks the protocol; nothing of what broke it has been forwarded */
   fromClient(buffer: Buffer, length: number): void {
     const fresh = buffer.subarray(0, length);
+    if (this.#tlsStart !== null) return this.#beginTls(this.#tlsStart.request, this.#tlsStart.hello, fresh);
     const chunk = this.#clientRest.length === 0 ? fresh : Buffer.concat([this.#clientRest, fresh]);
     this.#clientRest = EMPTY;
     const { events, consumedBytes, next } = this.#phase.feedClient(chunk);
@@ -115,10 +122,30 @@ export class ConnectionPhaseRelay {
     }
     const whole = Buffer.concat([...this.#firstPacket, chunk.subarray(0, consumedBytes)]);
     this.#firstPacket = null;
+    if (first.kind === 'ssl-request') {
+      this.#tlsStart = { request: whole, hello: EMPTY };
+      return;
+    }
     const changed = first.kind === 'handshake-response' ? this.#changed(first.handshakeResponse) : null;
     const packet = changed === null ? whole : encodePacket(changed, first.sequenceId);
     this.#server.write(packet, 0, packet.length);
     if (first.kind === 'handshake-response') this.#sink.onHandshakeResponse(first.handshakeResponse);
+  }
+
+  /** Once its ClientHello is whole, the client's wish is forwarded. @throws ProtocolError when it is no TLS */
+  #beginTls(request: Buffer, before: Buffer, fresh: Buffer): void {
+    const hello = Buffer.concat([before, fresh]);
+    switch (readClientHello(hello)) {
+      case 'no-tls':
+        throw new ProtocolError(CLIENT_HANDSHAKE_FAULT, 'the client asked for TLS and sent something else');
+      case 'not-yet-whole':
+        this.#tlsStart = { request, hello };
+        return;
+      case 'whole':
+        this.#tlsStart = null;
+        this.#server.write(request, 0, request.length);
+        return this.#sink.onTls(hello);
+    }
   }
 
   /** The server's initial handshake without the flags the client is not to know of. */
@@ -141,7 +168,7 @@ export class ConnectionPhaseRelay {
       case 'ok':
         return this.#sink.onAuthenticated(last.facts, fromServer, fromClient);
       case 'ssl-request':
-        return this.#sink.onTls(fromClient);
+        return this.#beginTls(this.#tlsStart?.request ?? EMPTY, EMPTY, fromClient);
       case 'err':
         return this.#sink.onRefused(last.err);
       default:
@@ -151,3 +178,4 @@ export class ConnectionPhaseRelay {
 }
 
 const EMPTY = Buffer.alloc(0);
+const SERVER_OUT_OF_TURN = { code: 'ER_NET_PACKETS_OUT_OF_ORDER', side: 'server' } as const;

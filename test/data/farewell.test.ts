@@ -2,13 +2,12 @@
  * Against a real server: clients that give up, at any moment, do not add to what max_connect_errors counts, so they cannot
  * shut out the router's address. The server's host cache ignores 127.0.0.1, so the router reaches it from another.
  */
-import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { createSandbox, type Server } from '../../src/sandbox/index.ts';
 import { memberNamed } from '../routing/members.ts';
 import { DataLab } from '../support/data-lab.ts';
-import { LOGIN, loginPayload, RawClient } from '../support/raw-client.ts';
+import { startHop } from '../support/hop.ts';
+import { LOGIN, loginPayload, RawClient, SSL_REQUEST } from '../support/raw-client.ts';
 import { until } from '../support/until.ts';
 
 const ROUTER_ADDRESS = '127.0.0.3';
@@ -32,7 +31,7 @@ t.test('clients that give up are no connect errors of the router’s address', a
     blocked.close();
   });
 
-  const port = await startHop(t, server.port);
+  const port = await startHop(t, server.port, ROUTER_ADDRESS);
   const lab = await DataLab.start(t);
   lab.publish(
     memberNamed('real', {
@@ -76,6 +75,35 @@ const WAYS_TO_GIVE_UP: readonly (readonly [string, (port: number) => Promise<voi
       client.close();
     },
   ],
+  [
+    'when they have asked for TLS',
+    async (port) => {
+      const client = await RawClient.connect(port);
+      await client.readPacket();
+      client.write(SSL_REQUEST);
+      client.close();
+    },
+  ],
+  [
+    'in the middle of their ClientHello',
+    async (port) => {
+      const client = await RawClient.connect(port);
+      await client.readPacket();
+      client.write(SSL_REQUEST);
+      client.write(Buffer.from('160301020001', 'hex'));
+      client.close();
+    },
+  ],
+  [
+    'after they asked for TLS and sent something else',
+    async (port) => {
+      const client = await RawClient.connect(port);
+      await client.readPacket();
+      client.write(Buffer.concat([SSL_REQUEST, Buffer.from('GET / HTTP/1.1\r\n\r\n')]));
+      await client.readPacket();
+      client.close();
+    },
+  ],
   ['when they are asked for their password', (port) => leaveWhenAsked(port, 'root')],
   ['when they are asked for another plugin', (port) => leaveWhenAsked(port, 'somebody')],
 ];
@@ -96,21 +124,4 @@ async function errorsOf(server: Server, address: string): Promise<number | null>
     [address],
   );
   return rows[0] === undefined ? null : Number(rows[0]['errors']);
-}
-
-/** Passes connections on to `port` from ROUTER_ADDRESS, and their ends as they are. */
-async function startHop(t: Test, port: number): Promise<number> {
-  const hop = createServer({ allowHalfOpen: true }, (near) => {
-    const far = connect({ host: '127.0.0.1', port, localAddress: ROUTER_ADDRESS, allowHalfOpen: true });
-    near.pipe(far).pipe(near);
-    near.on('error', () => far.destroy());
-    far.on('error', () => near.destroy());
-    near.on('close', () => far.destroy());
-    far.on('close', () => near.destroy());
-  });
-  hop.listen(0, '127.0.0.1');
-  await once(hop, 'listening');
-  t.teardown(() => hop.close());
-  const address = hop.address();
-  return address === null || typeof address === 'string' ? 0 : address.port;
 }
