@@ -29,8 +29,10 @@ async function scaleMembers(t: Test, group: Group, router: RouterProcess): Promi
   for (const count of [4, 5]) {
     // The one gets what it lacks from a binary log; the other is wiped and made a copy, restarting itself on the way.
     const added = await group.addMember({ recovery: count === 4 ? 'incremental' : 'clone' });
+    const onlineAtMs = performance.now();
     await router.untilServing(count - 1);
     await untilVisited(visitors, added.port);
+    t.comment(`it serves ${(performance.now() - onlineAtMs).toFixed(0)} ms after it was seen ONLINE`);
     t.pass(`member ${count} was found and serves`);
   }
   t.equal((await router.topology()).members.length, 5);
