@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t, { type Test } from 'tap';
@@ -60,7 +61,11 @@ await testInOwnNetwork(t, import.meta.filename, 'a network of namespaces', async
     t.equal(await answer(one, other), 'silence');
     const heir = await network.addPod({ name: 'heir', address: other.host });
     t.equal(await answer(one, heir), 'reached');
+    const held = await connectionTo(heir);
+    const closed = once(held, 'close');
     await heir.delete('closes');
+    await closed;
+    t.pass('and one that is deleted without a cut closes its connections first');
   });
   await t.test('it goes with the process that made it, also by SIGKILL', (t) => killed(t));
 });
@@ -102,6 +107,18 @@ function isUsed(namespace: string): boolean {
       if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(codeOf(error) ?? '')) return false;
       throw error;
     }
+  });
+}
+
+/** To a program in the pod that accepts and says nothing. */
+async function connectionTo(pod: Pod): Promise<Socket> {
+  const program = `require('node:net').createServer(() => {}).listen(7, '${pod.host}')`;
+  await once(spawnIn(pod, process.execPath, ['-e', program]), 'spawn');
+  return waitFor({ what: 'the program to listen', timeoutMs: 10_000 }, async () => {
+    const socket = createConnection({ host: pod.host, port: 7 });
+    await once(socket, 'connect');
+    socket.on('error', (error) => t.comment(error.message));
+    return socket.resume();
   });
 }
 

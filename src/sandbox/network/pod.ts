@@ -1,4 +1,4 @@
-import { readdir, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ManagedProcess, startProcess } from '../managed-process.ts';
 import { codeOf, SandboxError } from '../outcome.ts';
@@ -92,10 +92,13 @@ export class Pod implements ServerPlace {
    */
   async delete(manner: 'closes' | 'vanishes'): Promise<void> {
     if (manner === 'vanishes') await this.cutCable();
-    for (const pid of await this.#processes()) endProcess(pid);
-    await waitFor({ what: `the end of ${this.name}`, timeoutMs: 10_000, intervalMs: 10 }, async () =>
-      (await this.#processes()).length === 0 ? true : undefined,
-    );
+    const pids = await this.#processes();
+    for (const pid of pids) endProcess(pid);
+    // A process that is ending tells its namespace no more, while its connections are still to be closed.
+    await waitFor({ what: `the end of ${this.name}`, timeoutMs: 10_000, intervalMs: 10 }, async () => {
+      const ended = await Promise.all(pids.map(hasEnded));
+      return ended.every(Boolean) ? true : undefined;
+    });
     await this.#ip('link', 'delete', this.#cable);
     this.#keeper.signal('SIGKILL');
     await this.#keeper.waitForExit(10_000);
@@ -133,6 +136,18 @@ async function namespaceOf(pid: number): Promise<string | undefined> {
     return await readlink(`/proc/${pid}/ns/net`);
   } catch (error) {
     if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(codeOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+/** Gone, or nothing left of it but its exit code. */
+async function hasEnded(pid: number): Promise<boolean> {
+  try {
+    const threads = await readdir(`/proc/${pid}/task`);
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    return threads.length === 1 && / Z /.test(stat.slice(stat.lastIndexOf(')')));
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(codeOf(error) ?? '')) return true;
     throw error;
   }
 }
