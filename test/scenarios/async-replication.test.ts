@@ -195,8 +195,11 @@ async function followed(t: Test, router: RouterProcess, primary: Server): Promis
     `${primary.name} as primary`,
     (topology) => topology.primary === primary.address,
   );
-  const changed = router.events('primary_changed').findLast((line) => line.primary === primary.address);
-  t.comment(`followed ${Date.parse(changed?.time ?? '') - promotedAtMs} ms after the promotion returned`);
+  // The API may say it before the log line has come through the pipe.
+  const changed = await waitFor({ what: 'the log line', timeoutMs: 5000, intervalMs: 5 }, async () =>
+    router.events('primary_changed').findLast((line) => line.primary === primary.address),
+  );
+  t.comment(`followed ${Date.parse(changed.time) - promotedAtMs} ms after the promotion returned`);
 }
 
 /** Outside of the binary log, as operators keep it. */
