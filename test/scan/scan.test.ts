@@ -1,0 +1,27 @@
+/** Some hundred strangers; ten thousand of them are `npm run scan`. */
+import t from 'tap';
+import { missingParts } from '../../src/sandbox/index.ts';
+import { runCampaign } from './campaign.ts';
+
+const skip = await missingParts('mysql', 'mariadb');
+
+t.test('strangers at every port are no concern of the applications', { skip }, async (t) => {
+  const seed = 1 + (Date.now() % 0x7fff_0000);
+  const report = await runCampaign(t, { tries: 650, concurrency: 6, crawlers: 10, seed });
+  const { before, during, footprintBefore, footprintAfter } = report;
+  t.comment(`seed ${seed}: ${JSON.stringify({ ...report, openssl: [] })}`);
+  t.same(report.errors, [], 'no application was refused or cut off');
+  t.ok(during.queries.count > 20, 'they were served meanwhile');
+  // Scanner, applications, router and server share a busy machine here.
+  t.ok(during.queries.p50 < before.queries.p50 + 50, 'as quickly as before');
+  t.ok(during.visits.p50 < before.visits.p50 + 300);
+  t.ok(report.connectErrors < 50, 'the server has little against the router’s address');
+  t.equal(report.sessionsLeft, 0);
+  t.ok(footprintAfter.descriptors <= footprintBefore.descriptors + 4, 'no descriptor is left open');
+  t.ok(footprintAfter.rssMiB < footprintBefore.rssMiB + 60, 'memory is where it was');
+  t.ok(report.logLines < 2000, 'the log is no flood');
+  for (const text of report.openssl) {
+    t.match(text, /CONNECTED/);
+    t.match(text, /Verify return code: 0 \(ok\)/, 'openssl s_client -starttls mysql gets TLS it can verify');
+  }
+});
