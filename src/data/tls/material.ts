@@ -62,8 +62,8 @@ export async function readMaterial(
     },
     authKey,
   };
-  tryOut(`route ${route.name}: clientSsl…`, () => clientContext(material));
-  tryOut(`route ${route.name}: serverSsl…`, () => serverContext(material));
+  tryOut(route, 'clientSsl', () => clientContext(material));
+  tryOut(route, 'serverSsl', () => serverContext(material));
   return material;
 }
 
@@ -140,11 +140,12 @@ async function readFolder(what: string, path: string | null): Promise<readonly s
   throw new TlsFileError(`${what} = "${path}" is empty`);
 }
 
-function tryOut(what: string, make: () => unknown): void {
+function tryOut({ name }: RouteConfig, side: 'clientSsl' | 'serverSsl', make: () => unknown): void {
   try {
     make();
   } catch (error) {
-    throw new TlsFileError(`${what} cannot be used together: ${messageOf(error)}`);
+    const keys = ['Cert', 'Key', 'Ca', 'Crl', 'Cipher'].map((key) => `${side}${key}`).join(', ');
+    throw new TlsFileError(`route ${name}: what ${keys} say cannot be used together: ${messageOf(error)}`);
   }
 }
 
