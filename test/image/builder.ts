@@ -30,10 +30,13 @@ export type BuildOptions = {
 
 export async function build(options: BuildOptions): Promise<Image> {
   const finished = new Map<string, Image>();
+  const base = join(options.directory, 'base');
+  await makeBase(options.base, base);
   let image: Image | undefined;
   for (const [index, stage] of options.dockerfile.stages.entries()) {
     const root = join(options.directory, `stage-${index}`);
-    await makeBase(options.base, root);
+    // Links to the same files: steps add to a base and change nothing in it.
+    await runCommand({ file: 'cp', args: ['-al', base, root], env: inheritedEnvironment() });
     image = { ...EMPTY_IMAGE, root };
     for (const step of stage.steps) {
       options.log(`${step.instruction} ${step.text}`);
@@ -106,6 +109,7 @@ function absolute(path: string, workdir: string): string {
 async function run(command: string, image: Image): Promise<void> {
   const script = `set -e
 mount --make-rprivate /
+mkdir -p "$NPM_CACHE"
 mount -t proc proc "$ROOT/proc"
 mount --bind /dev "$ROOT/dev"
 mount --bind "$NPM_CACHE" "$ROOT/npm-cache"
@@ -128,6 +132,7 @@ exec chroot "$ROOT" /usr/bin/env -i -C "$WORKDIR" HOME=/root npm_config_cache=/n
     script,
     'sh',
     ...environmentText(image),
+    ...PROXIES.flatMap((name) => (process.env[name] === undefined ? [] : [`${name}=${process.env[name]}`])),
   ];
   await runCommand({ file: 'unshare', args, env }, { timeoutMs: 300_000 });
 }
@@ -200,4 +205,6 @@ const EMPTY_IMAGE: Image = {
   healthCheck: [],
 };
 const PATH = 'PATH=/usr/local/bin:/usr/bin:/bin';
-const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';
+/** As an engine passes them on. */
+const PROXIES = ['http_proxy', 'https_proxy', 'no_proxy', 'HTTP_PROXY', 'HTTPS_PROXY', 'NO_PROXY'] as const;
+export const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt';

@@ -7,7 +7,7 @@ import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
 import { configOf } from '../config/sources.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedServer, serveOk } from '../support/scripted-server.ts';
-import { build } from './builder.ts';
+import { build, CERTIFICATES } from './builder.ts';
 import { Container } from './container.ts';
 import { type Dockerfile, parseDockerfile } from './dockerfile.ts';
 import { evaluateInThread } from './inspector.ts';
@@ -145,6 +145,7 @@ t.test('the image is built and runs within its limits', { skip: await whyNot() }
 /** Why it cannot be built and run here, for tap's `skip`. */
 async function whyNot(): Promise<string | false> {
   if (process.getuid?.() !== 0) return 'a chroot and namespaces need root';
+  if (!existsSync(CERTIFICATES)) return `no ${CERTIFICATES} to check the registry's certificate with`;
   const trial = {
     file: 'unshare',
     args: ['--mount', '--pid', '--fork', 'mount', '-t', 'tmpfs', 'trial', '/mnt'],
