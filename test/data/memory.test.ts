@@ -3,12 +3,14 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
+import { encodePacket } from '../../protocol/packet-header.ts';
 import type { ProcessReport } from '../support/data-thread-process.ts';
-import { RawClient } from '../support/raw-client.ts';
+import { LOGIN, loginPayload, RawClient } from '../support/raw-client.ts';
 import { ScriptedServer, type ServerPeer } from '../support/scripted-server.ts';
 import { until } from '../support/until.ts';
 
 const CLIENTS = 12;
+const STRANGERS = 200;
 
 for (const mode of ['fast', 'portable'] as const) {
   t.test(`stalled clients of 1 GB results cost a bounded amount (${mode})`, async (t) => {
@@ -53,6 +55,42 @@ for (const mode of ['fast', 'portable'] as const) {
       read += (await clients[0]?.readSome())?.length ?? 0;
     t.ok(sumOf(sent) > sentInAll, 'whoever reads on gets on');
     for (const client of clients) client.close();
+  });
+}
+
+for (const { does, login, kibAllowed } of [
+  { does: 'are greeted and say nothing', login: Buffer.alloc(0), kibAllowed: 64 },
+  { does: 'send half a login', login: LOGIN.subarray(0, LOGIN.length - 10), kibAllowed: 64 },
+  {
+    does: 'send all but the end of the largest login',
+    login: encodePacket(loginPayload('app', 200 * 1024), 1).subarray(0, -10),
+    kibAllowed: 640,
+  },
+]) {
+  t.test(`strangers that ${does} cost a constant amount each`, async (t) => {
+    const server = await ScriptedServer.start(async (peer) => {
+      await peer.logIn();
+    });
+    t.teardown(() => server.close());
+    const router = await startRouter(t, 'fast', server.port);
+    const knock = async (count: number): Promise<readonly RawClient[]> => {
+      const clients: RawClient[] = [];
+      for (let index = 0; index < count; index += 1) {
+        const client = await RawClient.connect(router.port);
+        await client.readPacket();
+        client.write(login);
+        clients.push(client);
+      }
+      return clients;
+    };
+    const first = await knock(STRANGERS / 2);
+    const before = await router.memory();
+    const then = await knock(STRANGERS);
+    const after = await router.memory();
+    const kibEach = (after.rssBytes - before.rssBytes) / STRANGERS / 1024;
+    t.comment(`${kibEach.toFixed(1)} KiB for each of ${STRANGERS}`);
+    t.ok(kibEach < kibAllowed, `${kibEach.toFixed(1)} KiB each`);
+    for (const client of [...first, ...then]) client.close();
   });
 }
 
