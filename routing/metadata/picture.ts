@@ -77,7 +77,7 @@ export function setId(facts: MetadataFacts): string {
   return facts.clusterSet?.id ?? facts.clusterId;
 }
 
-export function isByView(facts: MetadataFacts): boolean {
+function isByView(facts: MetadataFacts): boolean {
   return facts.clusterSet !== null || facts.kind === 'replicaset';
 }
 
