@@ -6,6 +6,7 @@ import { createClients } from './clients/clients.ts';
 import { createSite } from './lab.ts';
 import { runMatrix, verdictOf } from './matrix.ts';
 import { modeNamed, PASSTHROUGH } from './modes.ts';
+import { missingCompiler } from './suites/build-dbd-mysql.ts';
 import { DBD_MYSQL_WITH_LIBMARIADB, DBD_MYSQL_WITH_LIBMYSQLCLIENT } from './suites/dbd-mysql.ts';
 import { PYMYSQL } from './suites/pymysql.ts';
 import { compareResults, countResults } from './suites/suite.ts';
@@ -20,7 +21,8 @@ const SUITES = [
 ];
 
 const parts = ['mysql', 'mariadb', 'php', 'python', 'perl', 'mysql-headers', 'client-sources'] as const;
-t.test('clients', { skip: await missingParts(...parts) }, async (t) => {
+const skip = (await missingParts(...parts)) || missingCompiler();
+t.test('clients', { skip }, async (t) => {
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
   t.teardown(() => sandbox.close());
   const clients = await createClients(sandbox);

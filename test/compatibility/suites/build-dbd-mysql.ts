@@ -79,5 +79,12 @@ export async function buildDbdMysql(sandbox: Sandbox): Promise<BuiltDriver> {
   return { modules: target, libraries };
 }
 
+/** `false`, or why the driver cannot be built here: made for tap's `skip`. */
+export function missingCompiler(): string | false {
+  return COMPILERS.some((path) => existsSync(path)) ? false : NO_COMPILER;
+}
+
+const COMPILERS = ['/usr/bin/gcc', '/usr/bin/cc'];
+const NO_COMPILER = 'no C compiler to build DBD::mysql with libmysqlclient';
 /** Changes with what is done here. */
 const REVISION = 2;
