@@ -26,6 +26,7 @@ export function sessionFate(
   const member = sameMember(topology.members, { id: destination.memberId, address: destination.address });
   if (member === undefined) return 'cut';
   if (role === 'primary') return member.primarySessions;
-  const beganOnPrimary = destination.role === 'PRIMARY' && member.role === 'PRIMARY';
+  // A member that takes reads drains because it was promoted: one that was opened on a primary is not meant by that.
+  const beganOnPrimary = destination.role === 'PRIMARY' && member.role === 'PRIMARY' && member.acceptsReads;
   return beganOnPrimary && member.secondarySessions === 'drain' ? 'keep' : member.secondarySessions;
 }

@@ -86,6 +86,14 @@ t.test(
     t.equal(sessionFate(topology, onB, 'primary'), 'keep');
     t.equal(sessionFate(topology, onB, 'primary-and-secondary'), 'drain');
     t.equal(sessionFate(topology, { ...onB, role: 'PRIMARY' }, 'secondary'), 'keep', 'it began on a primary');
+    const hidden = topologyOf([
+      memberNamed('b', { role: 'PRIMARY', acceptsReads: false, secondarySessions: 'drain' }),
+    ]);
+    t.equal(
+      sessionFate(hidden, { ...onB, role: 'PRIMARY' }, 'secondary'),
+      'drain',
+      'a primary that takes no reads any more keeps nobody',
+    );
     t.equal(sessionFate(topology, { memberId: 'uuid-a', address: 'moved:1' }, 'primary'), 'drain');
     t.equal(sessionFate(topology, { memberId: '', address: 'a:3306' }, 'primary'), 'drain');
     t.equal(sessionFate(topology, { memberId: 'gone', address: 'a:3306' }, 'primary'), 'cut');

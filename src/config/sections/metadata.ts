@@ -5,7 +5,7 @@ import { boolean, choice, duration, text } from '../keys.ts';
 export const metadata = z.strictObject({
   interval: duration({
     doc: "Time between two readings of a member's metadata. It is read with topology `auto`, `innodb-cluster` and `replicaset`.",
-    why: 'Sets how soon a tag or a router option counts. Roles do not wait for it: the metadata is read anew when a member changes, and twice a second while there is no primary.',
+    why: 'Sets how soon a tag or a router option counts. Roles do not wait for it: the metadata is read anew when a member changes, and five times a second while there is no primary.',
     min: '500ms',
     max: '1h',
     default: '5s',

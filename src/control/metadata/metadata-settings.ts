@@ -56,4 +56,4 @@ const TOPOLOGIES: ReadonlySet<string> = new Set(['auto', 'innodb-cluster', 'repl
 /** Most servers that nobody calls an InnoDB Cluster never get metadata: they are not asked for it all the time. */
 const ABSENT_INTERVAL_MS = 60_000;
 /** While there is no primary: a switch in a ClusterSet or ReplicaSet ends with a change of the metadata. */
-const HURRIED_INTERVAL_MS = 500;
+const HURRIED_INTERVAL_MS = 200;
