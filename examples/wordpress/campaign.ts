@@ -15,8 +15,10 @@ export type Act = {
   readonly longestMs: number;
   /** How long the group itself had no primary that takes writes, where it lost one; else 0. */
   readonly electionMs: number;
-  /** performance.now of the blow. */
+  /** performance.now at its beginning. */
   readonly struckAtMs: number;
+  /** performance.now when the server that was killed was gone: who came before may have been talking to it. Else the beginning. */
+  readonly goneAtMs: number;
 };
 
 /** Plays the acts one after the other; returns what visitors saw when the last is over. */
@@ -26,14 +28,15 @@ export async function play(
   acts: readonly ActName[],
   log: (message: string) => void,
 ): Promise<readonly Act[]> {
-  const played: Pick<Act, 'name' | 'electionMs' | 'struckAtMs'>[] = [];
-  const memory: Memory = { killed: null, added: [] };
+  const played: Pick<Act, 'name' | 'electionMs' | 'struckAtMs' | 'goneAtMs'>[] = [];
+  const memory: Memory = { killed: null, goneAtMs: null, added: [] };
   for (const name of acts) {
     log(name);
     const struckAtMs = performance.now();
     const electionMs = await DEEDS[name](group, memory);
     await pause(AFTERMATH_MS);
-    played.push({ name, electionMs, struckAtMs });
+    played.push({ name, electionMs, struckAtMs, goneAtMs: memory.goneAtMs ?? struckAtMs });
+    memory.goneAtMs = null;
   }
   const visits = await visitors.stop();
   return played.map((act, index) => {
@@ -69,7 +72,7 @@ export function describeActs(acts: readonly Act[]): string {
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
 }
 
-type Memory = { killed: Server | null; added: Server[] };
+type Memory = { killed: Server | null; goneAtMs: number | null; added: Server[] };
 
 /** @returns how long the group was without a primary that takes writes, where that was meant to happen */
 type Deed = (group: Group, memory: Memory) => Promise<number>;
@@ -86,6 +89,7 @@ const DEEDS = {
     memory.killed = primary;
     const killedAtMs = performance.now();
     await primary.kill();
+    memory.goneAtMs = performance.now();
     await group.waitForNewPrimary(primary);
     return performance.now() - killedAtMs;
   },

@@ -28,7 +28,10 @@ export async function logIn(browser: Browser, site: Site): Promise<Page> {
   await page.fill('#user_login', EDITOR.user);
   await page.fill('#user_pass', EDITOR.password);
   await page.click('#wp-submit');
-  await page.waitForSelector('#wpadminbar');
+  await page.waitForSelector('#wpadminbar', { state: 'attached' }).catch(async (error: unknown) => {
+    const seen = (await page.locator('body').innerText()).slice(0, 500);
+    throw new Error(`the login led to ${page.url()}, which says: ${seen}`, { cause: error });
+  });
   return page;
 }
 

@@ -29,11 +29,11 @@ t.test('a site is written and read through the router', { skip: missing }, async
   const visitors = new Visitors({ visitors: 10, everyMs: 100, pages });
   const acts = await play(group, visitors, ['calm', 'switchover', 'kill', 'rejoin'], (act) => t.comment(act));
   t.comment(`\n${describeActs(acts)}`);
-  for (const { name, pages, errorPages, struckAtMs, electionMs, longestMs } of acts) {
+  for (const { name, pages, errorPages, goneAtMs, electionMs, longestMs } of acts) {
     for (const { error } of errorPages) t.comment(`${name}: ${error}`);
     t.ok(pages > 5, `${name}: pages were served`);
     // Who was being answered by the server that was killed has lost what it had asked.
-    const unexplained = errorPages.filter(({ atMs }) => name !== 'kill' || atMs > struckAtMs);
+    const unexplained = errorPages.filter(({ atMs }) => name !== 'kill' || atMs > goneAtMs);
     t.same(unexplained, [], `${name}: no error page`);
     if (name === 'kill')
       t.ok(longestMs < electionMs + SLACK_MS, 'nobody waited for much longer than the group itself');
