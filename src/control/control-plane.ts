@@ -158,6 +158,9 @@ class Control implements ControlPlane {
       isDeepStrictEqual(this.#config.cluster.seeds, config.cluster.seeds) &&
       this.#config.cluster.topology === config.cluster.topology;
     const isFollowed = this.#topology.hasQuorum || this.#topology.groupName === null;
+    const isStatic = config.cluster.topology === 'static';
+    // Members of a static topology are not asked anything, and were not made to be.
+    if ((this.#config.cluster.topology === 'static') !== isStatic) this.#closeWatches();
     this.#config = config;
     this.#resolver.configure(config.dns);
     this.#discovery.use(seedSources(config.cluster.seeds, config.dns));
@@ -179,10 +182,14 @@ class Control implements ControlPlane {
     this.#isClosed = true;
     this.#registration.close();
     clearInterval(this.#tick);
-    for (const watch of this.#watches.values()) watch.close();
-    this.#watches.clear();
+    this.#closeWatches();
     this.#discovery.close();
     this.#resolver.close();
+  }
+
+  #closeWatches(): void {
+    for (const watch of this.#watches.values()) watch.close();
+    this.#watches.clear();
   }
 
   /** What looks like everybody's silence after the router itself stood still is no news about the members. */

@@ -25,6 +25,7 @@ t.test('a group of three', { skip: noMysql }, async (t) => {
   await t.test('a wrong password is told once, without the password, and a reload mends it', (t) =>
     wrongPassword(t, group),
   );
+  await t.test('a reload that begins to ask members', (t) => staticAndBack(t, group));
   await t.test('accounts with less than the usual rights', (t) => weakAccounts(t, group));
   await t.test('a member of another group is not used', (t) => foreignMember(t, sandbox, group));
   await t.test('a secondary that hangs for a while loses nothing', (t) => frozenSecondary(t, group));
@@ -149,6 +150,18 @@ async function wrongPassword(t: Test, group: Group): Promise<void> {
   );
   t.notMatch(lines.join(''), password);
   t.notMatch(lines.join(''), ACCOUNTS.router.password);
+}
+
+async function staticAndBack(t: Test, group: Group): Promise<void> {
+  const { plane, until } = startPlane({ seeds: seedsOf(group), topology: 'static' });
+  t.teardown(() => plane.close());
+  const fixed = await until('a static topology', ({ primary }) => primary !== null);
+  t.ok(
+    fixed.members.every(({ id }) => id === ''),
+    'nobody is asked',
+  );
+  plane.reload(controlConfig({ seeds: seedsOf(group) }));
+  t.ok(offersAtMostOne(await until('all three, who are asked now', isWhole)));
 }
 
 async function weakAccounts(t: Test, group: Group): Promise<void> {

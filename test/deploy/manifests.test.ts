@@ -192,7 +192,7 @@ const EVERYTHING_ON = {
   tls: { existingSecret: 'fairlead-tls' },
   service: { type: 'LoadBalancer', annotations: { 'example.com/internal': 'true' } },
   autoscaling: { enabled: true },
-  kubernetesDiscovery: { enabled: true },
+  kubernetesDiscovery: { enabled: true, pods: true },
   serviceMonitor: { enabled: true, labels: { release: 'prometheus' } },
   prometheusRule: { enabled: true, labels: { release: 'prometheus' } },
   podAnnotations: { 'example.com/team': 'data' },
