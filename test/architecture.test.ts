@@ -28,8 +28,7 @@ const neverImports =
   (...folders: readonly string[]) =>
   ({ to }: Import): boolean =>
     !within(...folders)(to);
-const isOwn = (path: string): boolean =>
-  within('src', 'protocol', 'routing', 'test', 'bench', 'examples')(path);
+const isOwn = (path: string): boolean => within('src', 'protocol', 'routing', 'test', 'bench')(path);
 
 const RULES: readonly Rule[] = [
   {
@@ -43,9 +42,9 @@ const RULES: readonly Rule[] = [
     allows: ({ to }) => within('routing')(to),
   },
   {
-    says: 'the program imports no tests, no benches and no examples',
+    says: 'the program imports no tests and no benches',
     files: within('src'),
-    allows: neverImports('test', 'bench', 'examples'),
+    allows: neverImports('test', 'bench'),
   },
   {
     says: 'src/control does not know src/data',
@@ -68,8 +67,7 @@ const RULES: readonly Rule[] = [
   },
   {
     says: 'only the sandbox itself, the demo, examples, tests and benches know src/sandbox',
-    files: (path) =>
-      !within('src/sandbox', 'examples', 'test', 'bench')(path) && !path.startsWith('src/cli/demo'),
+    files: (path) => !within('src/sandbox', 'test', 'bench')(path) && !path.startsWith('src/cli/demo'),
     allows: neverImports('src/sandbox'),
   },
   {
@@ -79,7 +77,7 @@ const RULES: readonly Rule[] = [
   },
 ];
 
-const FILES = ['src', 'protocol', 'routing', 'test', 'bench', 'examples'].flatMap(listFiles);
+const FILES = ['src', 'protocol', 'routing', 'test', 'bench'].flatMap(listFiles);
 const IMPORTS = FILES.flatMap(readImports);
 
 t.test('the test sees the house', async (t) => {

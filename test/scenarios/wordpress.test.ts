@@ -1,11 +1,11 @@
 /** WordPress with DB_HOST at the router: a person writes, visitors read, and the primary changes under them. */
 import { join } from 'node:path';
 import t from 'tap';
-import { describeActs, play } from '../../examples/wordpress/campaign.ts';
-import { logIn, publishPost, readPost, startBrowser } from '../../examples/wordpress/person.ts';
-import { setStage } from '../../examples/wordpress/stage.ts';
-import { Visitors } from '../../examples/wordpress/visitors.ts';
 import { createSandbox, missingParts } from '../../src/sandbox/index.ts';
+import { describeActs, play } from '../wordpress/campaign.ts';
+import { logIn, publishPost, readPost, startBrowser } from '../wordpress/person.ts';
+import { setStage } from '../wordpress/stage.ts';
+import { Visitors } from '../wordpress/visitors.ts';
 
 const missing = await missingParts('mysql', 'wordpress', 'chromium');
 

@@ -1,7 +1,7 @@
 /**
  * WordPress behind Fairlead, to be tried: `npm run example:wordpress` starts a group of three, a router and a site, and says
  * where the site is. With `--campaign` ten visitors read it while the primary is switched over, killed and comes back, and
- * members go from three to five and back; what they saw is printed and kept in examples/wordpress/results/.
+ * members go from three to five and back; what they saw is printed and kept in test/wordpress/results/.
  */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
