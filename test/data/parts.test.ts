@@ -110,7 +110,10 @@ t.test('every refusal is an error of MySQL, and says why where that helps', asyn
     t.ok(errorCode >= 1000 && errorCode < 3000, `${reason}: ${errorCode}`);
     t.match(sqlState, /^[0-9A-Z]{5}$/);
     t.notMatch(message, /%s/);
-    const isTold = /^(no_destination|hold_full|server_handshake|auth_impossible|tls_.*)$/.test(reason);
+    const isTold =
+      /^(no_destination|hold_full|server_handshake|auth_impossible|not_allowed|client_blocked|tls_.*)$/.test(
+        reason,
+      );
     t.equal(message.includes('the detail'), isTold, reason);
   }
 });

@@ -286,7 +286,7 @@ async function openTls(lab: DataLab, server: ScriptedServer): Promise<RawClient>
   await client.readPacket();
   const request = Buffer.from(loginPayload().subarray(0, 32));
   request.writeUInt32LE((request.readUInt32LE() | CLIENT_SSL) >>> 0);
-  client.write(encodePacket(request, 1), Buffer.from('a ClientHello'));
+  client.write(encodePacket(request, 1), CLIENT_HELLO);
   return client;
 }
 
@@ -294,6 +294,8 @@ function demoted(server: ScriptedServer): Member {
   return secondaryAt(server, { primarySessions: 'drain' });
 }
 
+/** As much of a TLS record as the router looks at: a handshake that begins with client_hello. */
+const CLIENT_HELLO = Buffer.from([0x16, 3, 1, 0, 4, 1, 0, 0, 0]);
 const AT_ONCE = { random: () => 0, maxChunkBytes: 1, stallsAt: [], maxStallMs: 0 };
 const COM_QUIT = 1;
 const COM_INIT_DB = 0x02;

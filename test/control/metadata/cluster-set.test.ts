@@ -52,15 +52,10 @@ t.test('a ClusterSet of two clusters', { skip: noMysql }, async (t) => {
       t.match(at(after, former.address), { acceptsReads: false, primarySessions: 'drain' });
       t.ok(published.slice(from).every(offersAtMostOne), 'never two at once');
       await untilEvent('target_cluster_changed', new RegExp(`cluster ${name}`));
+      // The router that follows south has writes while that is the primary cluster.
+      const nearPrimary = name === 'south' ? south.address : null;
+      await near.until(`${name} as the primary cluster`, ({ primary }) => primary === nearPrimary);
     }
-    await near.until(
-      'no writes any more',
-      ({ primary, cluster }) => primary === null && cluster?.viewId === 3,
-    );
-    t.ok(
-      near.published.some(({ primary }) => primary === south.address),
-      'the router that follows south had writes while it was the primary cluster',
-    );
   });
 
   await t.test('the target cluster as the metadata says', async () => {
