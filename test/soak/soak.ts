@@ -78,8 +78,12 @@ async function round(port: number, clientsOfEachKind: number, untilMs: number): 
 }
 
 async function untilEverybodyLeft(router: RouterProcess): Promise<void> {
-  await waitFor({ what: 'all sessions to end', timeoutMs: 30_000 }, async () =>
-    (await router.metric('fairlead_sessions_open')) === 0 ? true : undefined,
+  // The queues are measured once a second.
+  await waitFor({ what: 'all sessions to end and queues to empty', timeoutMs: 30_000 }, async () =>
+    (await router.metric('fairlead_sessions_open')) === 0 &&
+    (await router.metric('fairlead_write_queue_bytes')) === 0
+      ? true
+      : undefined,
   );
 }
 
