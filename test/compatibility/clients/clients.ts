@@ -125,11 +125,14 @@ async function runMysql(sandbox: Sandbox, attempt: Attempt): Promise<Outcome> {
     const rows = stdout.trimEnd().split('\n');
     return { kind: 'in', facts: Object.fromEntries(rows.map((row) => row.split('\t'))) };
   } catch (error) {
-    const text = messageOf(error).trimEnd();
+    const text = messageOf(error)
+      .replace(/^.*? failed: /, '')
+      .replace(/mysql: \[Warning\] Using a password on the command line interface can be insecure\.\s*/, '')
+      .trimEnd();
     const said = /ERROR (\d+) \(\w+\)(?: at line \d+)?: (.*)/.exec(text);
     return {
       kind: 'refused',
-      error: said === null ? (text.split('\n').at(-1) ?? text) : `${said[1]} ${said[2]}`,
+      error: said === null ? text.split('\n').at(-1) || 'ends without a word' : `${said[1]} ${said[2]}`,
     };
   }
 }
