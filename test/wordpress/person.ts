@@ -29,7 +29,7 @@ export async function logIn(browser: Browser, site: Site): Promise<Page> {
   await page.fill('#user_pass', EDITOR.password);
   await page.click('#wp-submit');
   await page.waitForSelector('#wpadminbar', { state: 'attached' }).catch(async (error: unknown) => {
-    const seen = (await page.locator('body').innerText()).slice(0, 500);
+    const seen = (await page.locator('body').textContent())?.slice(0, 500);
     throw new Error(`the login led to ${page.url()}, which says: ${seen}`, { cause: error });
   });
   return page;
