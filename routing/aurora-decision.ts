@@ -18,7 +18,7 @@ import {
   type ViewRow,
 } from './observations.ts';
 import { createRoster, type Entry } from './roster.ts';
-import { isSilent, leaveOutSilent } from './silence.ts';
+import { draftWithoutSilent } from './silence.ts';
 import type { Member } from './topology.ts';
 
 export function decideAurora(input: DecisionInput): Decision {
@@ -31,11 +31,7 @@ export function decideAurora(input: DecisionInput): Decision {
   const writers = claims.filter((entry) => !isContradicted(entry, newest, claims.length));
   const writer = writers.length === 1 ? (writers[0] ?? null) : null;
   const situation: Situation = { input, rows, writer };
-  const drafts = entries.map((entry) => ({
-    ...draftMember(situation, entry),
-    isSilent: isSilent(input, entry.observation),
-  }));
-  const offered = leaveOutSilent(drafts).map(({ isSilent: _, ...member }) => member);
+  const offered = draftWithoutSilent(input, entries, (entry) => draftMember(situation, entry));
   const members = endReadsOnPromotion(giveUpDropped(offered, settings.dropped), settings.closeRoOnPromotion);
   return {
     topology: {

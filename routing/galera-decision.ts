@@ -24,7 +24,7 @@ import {
   type ViewRow,
 } from './observations.ts';
 import { createRoster, type Entry } from './roster.ts';
-import { isSilent, leaveOutSilent } from './silence.ts';
+import { draftWithoutSilent } from './silence.ts';
 import type { Member, MemberState, SessionFate } from './topology.ts';
 
 export function decideGalera(input: DecisionInput, clusterUuid: string): Decision {
@@ -43,11 +43,7 @@ export function decideGalera(input: DecisionInput, clusterUuid: string): Decisio
   const writers = !mayChoose ? [] : usable.filter((node) => mayWrite(input, node, newest));
   const writer = chooseWriter(writers, current, syncedSinceMs, nowMs);
   const situation: Situation = { input, clusterUuid, nodes, newest, writer };
-  const drafts = entries.map((entry) => ({
-    ...draftMember(situation, entry),
-    isSilent: isSilent(input, entry.observation),
-  }));
-  const offered = leaveOutSilent(drafts).map(({ isSilent: _, ...member }) => member);
+  const offered = draftWithoutSilent(input, entries, (entry) => draftMember(situation, entry));
   const members = endReadsOnPromotion(giveUpDropped(offered, settings.dropped), settings.closeRoOnPromotion);
   return {
     topology: {

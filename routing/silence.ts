@@ -2,6 +2,7 @@
  * Members that were asked and say nothing.
  */
 import { type DecisionInput, type FailureKind, type Observation, standingAnswer } from './observations.ts';
+import type { Entry } from './roster.ts';
 import type { Member } from './topology.ts';
 
 /** Asked, and not answered for so long that one slow answer does not explain it. */
@@ -21,6 +22,16 @@ export function leaveOutSilent<M extends Member & { readonly isSilent: boolean }
       ? { ...member, acceptsReads: false }
       : member,
   );
+}
+
+/** A member is made of each entry, and those that have gone silent are passed over. */
+export function draftWithoutSilent(
+  input: DecisionInput,
+  entries: readonly Entry[],
+  draft: (entry: Entry) => Member,
+): readonly Member[] {
+  const drafts = entries.map((entry) => ({ ...draft(entry), isSilent: isSilent(input, entry.observation) }));
+  return leaveOutSilent(drafts).map(({ isSilent: _, ...member }) => member);
 }
 
 const SILENT_FAILURES: readonly FailureKind[] = ['timeout', 'closed'];
