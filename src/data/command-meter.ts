@@ -29,8 +29,8 @@ export class CommandMeter implements TrackerSink {
   #awaited = 0;
   /** Answers that have ended since the login. */
   #answers = 0;
-  /** When the oldest of them became the server's to answer. */
-  #sinceMs = 0;
+  /** When the oldest of them became the server's to answer; with none, when the last answer or the login was over. */
+  #sinceMs = performance.now();
   #hasQuit = false;
   #isInTransaction = false;
 
@@ -57,6 +57,11 @@ export class CommandMeter implements TrackerSink {
   /** Commands that have been answered since the login. */
   get answers(): number {
     return this.#answers;
+  }
+
+  /** How long no command has been under way, in milliseconds. */
+  get idleForMs(): number {
+    return this.#awaited > 0 ? 0 : performance.now() - this.#sinceMs;
   }
 
   /** The client has said goodbye: what follows is an orderly end. */

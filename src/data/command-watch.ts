@@ -49,6 +49,11 @@ export class CommandWatch {
     return this.#meter.answers < SET_UP_ANSWERS;
   }
 
+  /** No command has been under way for long enough that none is likely to come just now. */
+  get isUnused(): boolean {
+    return this.#meter.idleForMs >= (this.isSettingUp ? UNUSED_SET_UP_MS : UNUSED_MS);
+  }
+
   /** The client has said goodbye: what follows is an orderly end. */
   get hasQuit(): boolean {
     return this.#meter.hasQuit;
@@ -62,3 +67,6 @@ export class CommandWatch {
 
 /** Character set (twice), sql_mode (read and set), schema. */
 const SET_UP_ANSWERS = 5;
+const UNUSED_MS = 50;
+/** Far longer than a program needs between two of these round trips, also on a machine that has too much to do. */
+const UNUSED_SET_UP_MS = 1000;

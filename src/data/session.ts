@@ -132,6 +132,7 @@ export class Session implements ConnectionSink {
     // A doubt that passes calls off other waits, but not the router's own end.
     const isWaiting = this.#boundaryWait !== null && this.#boundaryWait.reason !== 'max_session_age';
     if (isWaiting && reason !== 'shutdown') return;
+    if (this.#boundary() !== 'busy' && this.#commands?.isUnused) return this.#endOrderly(reason);
     this.#boundaryWait?.close();
     const isVoluntary = reason === 'max_session_age';
     const graceMs = isVoluntary ? null : this.#context.config().drain.graceMs;

@@ -21,6 +21,16 @@ t.test('an idle session on a demoted primary ends at once, and its server hears 
   await lab.settled();
 });
 
+t.test('a session that has been unused ends with the snapshot that demotes its member', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  await pause(1100);
+  lab.publish(demoted(server));
+  t.equal(lab.ended('member_demoted'), 1, 'though it has not been set up');
+  t.equal(await client.readPacket(), null);
+  client.close();
+  await lab.settled();
+});
+
 t.test('a session in a transaction ends when its COMMIT is answered', async (t) => {
   const { lab, server, client } = await openLab(t);
   await client.command(COM_QUERY, 'BEGIN');

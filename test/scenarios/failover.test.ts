@@ -23,7 +23,8 @@ async function switchover(t: Test, group: Group, router: RouterProcess): Promise
   const next = await anySecondary(group);
   const pool = createPool({ host: '127.0.0.1', port: router.ports.rw, ...ACCOUNTS.app, connectionLimit: 3 });
   t.teardown(() => pool.end());
-  await Promise.all([1, 2, 3].map(() => pool.query('DO SLEEP(0.05)')));
+  // Each of its sessions has been in use for long enough not to count as one that is being set up.
+  await Promise.all(Array.from({ length: 24 }, () => pool.query('DO SLEEP(0.02)')));
   const readers = await Promise.all([1, 2].map(() => connectTo(router.ports.ro)));
   const load = await RwLoad.start(t, router, group);
   load.noteBlow();
