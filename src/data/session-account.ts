@@ -28,13 +28,15 @@ export class SessionAccount {
   readonly #route: RouteState;
   readonly #id: number;
   readonly #client: Connection;
+  /** Empty unless sessions are limited by client address. */
+  readonly #limitedAddress: string;
   readonly #openedAtMs = Date.now();
   #member: Member | null = null;
   #username = '';
   #database = '';
   #isAuthenticated = false;
   #isOpaque = false;
-  #isClosed = false;
+  #isAdmitted = false;
   #bytesToServer = 0;
   #bytesToClient = 0;
   #lastSide: Side = 'server';
@@ -49,8 +51,17 @@ export class SessionAccount {
     this.#route = route;
     this.#id = id;
     this.#client = client;
+    const isLimitedByAddress = context.config().limits.maxConnectionsPerClient > 0;
+    this.#limitedAddress = isLimitedByAddress ? client.remoteAddress : '';
     add(this.#cells, this.#routeOffset + ROUTE.sessionsAccepted, 1);
     add(this.#cells, this.#routeOffset + ROUTE.sessionsOpen, 1);
+  }
+
+  /** Asks to be let in. @returns null when it is, else why not */
+  enter(): Refusal | null {
+    const refusal = this.#context.admission.enter(this.#route, this.#client, this.#limitedAddress);
+    this.#isAdmitted = refusal === null;
+    return refusal;
   }
 
   placedOn(member: Member): void {
@@ -156,9 +167,9 @@ export class SessionAccount {
       this.#context.connectErrors.succeeded(this.#client.remoteAddress);
   }
 
+  /** Called once. */
   close(reason: EndReason): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (this.#isAdmitted) this.#context.admission.leave(this.#route, this.#limitedAddress);
     add(this.#cells, this.#routeOffset + ROUTE.ended + END_REASONS.indexOf(reason), 1);
     add(this.#cells, this.#routeOffset + ROUTE.sessionsOpen, -1);
     if (this.#isAuthenticated) add(this.#cells, this.#routeOffset + ROUTE.sessionsAuthenticated, -1);

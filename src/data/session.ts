@@ -9,29 +9,28 @@
 import type { AuthBridge } from '../../protocol/auth-bridge.ts';
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
 import { encodeErr } from '../../protocol/err-packet.ts';
-import { sessionFate } from '../../routing/session-fate.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { add, type EndReason, THREAD } from '../shared/counters.ts';
 import type { SessionFacts } from '../shared/messages.ts';
-import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
+import type { BoundaryKnowledge } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
 import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
 import { encodeErrDuring, Login } from './login.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
-import { endReasonFor, errFor, type Refusal } from './refusal.ts';
+import { endReasonFor, type Refusal } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
+import { type EndingSession, type Parting, SessionEnd } from './session-end.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 import { ChangeUserRelay } from './tls/change-user-relay.ts';
 
 type Phase = 'placing' | 'connection' | 'command' | 'opaque' | 'closed';
 
-export class Session implements ConnectionSink {
+export class Session implements ConnectionSink, EndingSession {
   readonly #context: ThreadContext;
   readonly #route: RouteState;
   readonly #account: SessionAccount;
   readonly #client: Connection;
-  /** Empty unless sessions are limited by client address. */
-  readonly #limitedAddress: string;
+  readonly #end: SessionEnd;
   #phase: Phase = 'placing';
   #placement: Placement | null = null;
   #member: Member | null = null;
@@ -40,22 +39,15 @@ export class Session implements ConnectionSink {
   #login: Login | null = null;
   /** There while command boundaries are known. */
   #commands: CommandWatch | null = null;
-  /** There while the session has to end as soon as it can. */
-  #boundaryWait: BoundaryWait | null = null;
-  /** Who has sent FIN, in that order. */
-  readonly #ended: Side[] = [];
-  #isAdmitted = false;
 
   constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted | Connection) {
     this.#context = context;
     this.#route = route;
     this.#client = Connection.accept(accepted, context.transport, this);
-    const isLimitedByAddress = context.config().limits.maxConnectionsPerClient > 0;
-    this.#limitedAddress = isLimitedByAddress ? this.#client.remoteAddress : '';
     this.#account = new SessionAccount(context, route, id, this.#client);
+    this.#end = new SessionEnd(context, route, this.#account, this.#client, this);
     context.sessions.add(this);
-    const refusal = context.admission.enter(route, this.#client, this.#limitedAddress);
-    this.#isAdmitted = refusal === null;
+    const refusal = this.#account.enter();
     if (refusal === null) this.#place();
     else this.#refuse(refusal);
   }
@@ -81,18 +73,14 @@ export class Session implements ConnectionSink {
 
   /** A half-close is passed on: what the other side still has to say comes through. */
   onEnd(side: Side): void {
-    if (!this.#isRelaying) {
-      if (side === 'client') this.#finish('client_closed');
-      else this.#serverClosed(null);
-      return;
-    }
-    this.#ended.push(side);
+    if (!this.#isRelaying)
+      return side === 'client' ? this.#end.clientGone('client_closed') : this.#serverClosed(null);
     // After COM_QUIT nobody has anything to say: there is no need to wait for the other side's FIN.
-    if (this.#commands?.hasQuit) return this.#endBoth();
-    if (this.#ended[0] === 'server') this.#signalServerClosed();
-    if (this.#ended.length === 2) return this.#endBoth();
-    if (side === 'client') this.#server?.end();
-    else this.#client.end();
+    if (this.#commands?.hasQuit) return this.#end.bothDone('client_quit');
+    if (this.#end.sideEnded(side)) return;
+    if (side === 'client') return this.#server?.end();
+    this.#signalServerClosed();
+    this.#client.end();
   }
 
   onDrain(side: Side): void {
@@ -106,81 +94,76 @@ export class Session implements ConnectionSink {
     const refusal = this.#login?.refusalAtClose(side, error) ?? null;
     if (refusal !== null) {
       this.#account.refused(refusal, 0);
-      return this.#finish(endReasonFor(refusal.reason));
+      return this.#end.clientGone(endReasonFor(refusal.reason));
     }
-    if (this.#commands?.hasQuit) this.#finish('client_quit');
-    else this.#finish(error === null ? 'client_closed' : 'client_error');
+    if (this.#commands?.hasQuit) this.#end.clientGone('client_quit');
+    else this.#end.clientGone(error === null ? 'client_closed' : 'client_error');
   }
 
-  /** What the new topology says of the session's member. */
   onTopology(topology: Topology): void {
-    const member = this.#member;
-    if (member === null) return this.#placement?.onTopology();
-    const { id: memberId, address, role } = member;
-    const fate = sessionFate(topology, { memberId, address, role }, this.#route.bound.role);
-    if (fate === 'cut') return this.cut('member_gone');
-    if (fate === 'drain')
-      return this.endAtBoundary(this.#isOnPrimaryRoute ? 'member_demoted' : 'member_promoted');
-    if (this.#boundaryWait === null || this.#boundaryWait.reason === 'shutdown') return;
-    this.#boundaryWait.close();
-    this.#boundaryWait = null;
+    if (this.#member === null) this.#placement?.onTopology();
+    else this.#end.onTopology(topology, this.#member);
   }
 
-  /** Ends the session at its next command boundary outside a transaction, at the latest after the grace. */
   endAtBoundary(reason: EndReason): void {
-    if (this.#phase === 'closed') return;
-    // A doubt that passes calls off other waits, but not the router's own end.
-    const isWaiting = this.#boundaryWait !== null && this.#boundaryWait.reason !== 'max_session_age';
-    if (isWaiting && reason !== 'shutdown') return;
-    if (this.#boundary() !== 'busy' && this.#commands?.isUnused) return this.#endOrderly(reason);
-    this.#boundaryWait?.close();
-    const isVoluntary = reason === 'max_session_age';
-    const graceMs = isVoluntary ? null : this.#context.config().drain.graceMs;
-    this.#boundaryWait = new BoundaryWait(reason, graceMs, {
-      // Where boundaries are unknown, nothing is ended that might as well go on.
-      knowledge: () => (isVoluntary && this.#phase === 'opaque' ? 'busy' : this.#boundary()),
-      takeMoved: () => this.#account.takeMoved(),
-      end: () => this.#endOrderly(reason),
-      cut: () => this.cut(reason),
-    });
+    this.#end.atBoundary(reason);
   }
 
   /** Ends the session at once. What was sent to the client before still reaches it. */
   cut(reason: EndReason): void {
-    if (this.#phase === 'closed') return;
-    if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
-    this.#endClient(reason);
+    if (this.#phase === 'placing') this.#refuse({ reason: 'draining', detail: '' });
+    else this.#end.now(reason);
   }
 
-  /** Called about once a second. */
   sweep(nowMs: number, idleTimeoutMs: number): void {
-    const idleForMs = this.#account.idleForMs(nowMs);
-    const { maxSessionAgeMs } = this.#route.bound;
-    if (maxSessionAgeMs > 0 && this.#endOfAge(maxSessionAgeMs, idleForMs)) return;
-    if (idleForMs === 0) return;
-    // A server that has closed reads no more, and many clients do not notice before their next command.
-    if (this.#ended[0] === 'server' && this.#server?.queuedBytes === 0)
-      return this.#endClient('server_closed');
-    if (idleTimeoutMs === 0 || idleForMs < idleTimeoutMs) return;
-    if (this.#isRelaying && (this.#commands === null || this.#commands.isIdle))
-      this.#endOrderly('idle_timeout');
+    this.#end.sweep(nowMs, idleTimeoutMs);
   }
 
-  /** @returns whether the session has ended */
-  #endOfAge(maxSessionAgeMs: number, idleForMs: number): boolean {
-    const age = this.#account.judgeAge(maxSessionAgeMs);
-    if (age === 'young' || this.#phase !== 'command') return false;
-    if (idleForMs > 0 && this.#boundary() === 'boundary') {
-      this.#endOrderly('max_session_age');
-      return true;
-    }
-    if (age === 'overdue' && this.#boundaryWait === null) this.endAtBoundary('max_session_age');
-    return false;
-  }
-
-  /** Bytes taken from one side and not yet by the kernel for the other. */
   get queuedBytes(): number {
-    return this.#client.queuedBytes + (this.#server?.queuedBytes ?? 0);
+    return this.#client.queuedBytes + this.queuedToServer;
+  }
+
+  get queuedToServer(): number {
+    return this.#server?.queuedBytes ?? 0;
+  }
+
+  get hasBoundaries(): boolean {
+    return this.#phase === 'command';
+  }
+
+  get isIdle(): boolean {
+    return this.#isRelaying && (this.#commands === null || this.#commands.isIdle);
+  }
+
+  get isUnused(): boolean {
+    return this.boundary() !== 'busy' && (this.#commands?.isUnused ?? false);
+  }
+
+  boundary(): BoundaryKnowledge {
+    if (this.#phase === 'opaque') {
+      // A client that takes nothing for now makes a session quiet that is in the middle of a result.
+      const hasAll = this.#client.queuedBytes === 0;
+      return hasAll && this.#account.lastSide === 'server' ? 'unknown' : 'busy';
+    }
+    if (this.#phase !== 'command' || this.#commands === null) return 'busy';
+    if (!this.#commands.isIdle || this.#commands.isInTransaction) return 'busy';
+    return this.#commands.isSettingUp ? 'unknown' : 'boundary';
+  }
+
+  release(parting: Parting): void {
+    const [server, login, phase] = [this.#server, this.#login, this.#phase];
+    this.#phase = 'closed';
+    this.#placement?.abandon();
+    this.#placement?.loginOver();
+    this.#commands?.close();
+    this.#placement = null;
+    this.#server = null;
+    this.#login = null;
+    if (login !== null) return login.abandon();
+    if (server === null) return;
+    if (parting === 'leave') this.#context.farewells.leave(server);
+    else if (parting === 'quit' && phase === 'command') this.#context.farewells.quit(server);
+    else server.destroy();
   }
 
   facts(): SessionFacts {
@@ -195,10 +178,6 @@ export class Session implements ConnectionSink {
 
   get #isRelaying(): boolean {
     return this.#phase === 'command' || this.#phase === 'opaque';
-  }
-
-  get #isOnPrimaryRoute(): boolean {
-    return this.#route.bound.role === 'primary';
   }
 
   #place(): void {
@@ -223,7 +202,7 @@ export class Session implements ConnectionSink {
         this.#authenticated(member, facts, fromServer, fromClient);
       },
       onTls: (fromClient) => this.#tlsBegins(fromClient),
-      onRefusedByServer: () => this.#endClient('server_refused'),
+      onRefusedByServer: () => this.#end.now('server_refused'),
       onRefusal: (refusal) => this.#refuse(refusal),
     });
     this.#placement = null;
@@ -234,7 +213,7 @@ export class Session implements ConnectionSink {
     this.#placement = null;
     if (failure.kind === 'refusal') return this.#refuse(failure.refusal);
     this.#client.write(failure.packet, 0, failure.packet.length);
-    this.#endClient('server_refused');
+    this.#end.now('server_refused');
   }
 
   #authenticated(member: Member, facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void {
@@ -290,7 +269,7 @@ export class Session implements ConnectionSink {
     this.#account.toClient(end - start);
     this.#commands?.onServerBytes(buffer, start, end);
     if (this.#client.write(buffer, start, end)) this.#stall(this.#server);
-    this.#boundaryWait?.check();
+    this.#end.serverSpoke();
   }
 
   /** The other side does not take more for now: whoever sends has to wait, until `onDrain`. */
@@ -299,96 +278,25 @@ export class Session implements ConnectionSink {
     source?.pause();
   }
 
-  #boundary(): BoundaryKnowledge {
-    if (this.#phase === 'opaque') {
-      // A client that takes nothing for now makes a session quiet that is in the middle of a result.
-      const hasAll = this.#client.queuedBytes === 0;
-      return hasAll && this.#account.lastSide === 'server' ? 'unknown' : 'busy';
-    }
-    if (this.#phase !== 'command' || this.#commands === null) return 'busy';
-    if (!this.#commands.isIdle || this.#commands.isInTransaction) return 'busy';
-    return this.#commands.isSettingUp ? 'unknown' : 'boundary';
-  }
-
   #serverClosed(error: NodeJS.ErrnoException | null): void {
     if (this.#phase === 'closed') return;
     if (this.#phase === 'connection') {
       const lost: Refusal = { reason: 'server_lost', detail: 'the server closed during authentication' };
       return this.#refuse(this.#login?.refusalAtClose('server', error) ?? lost);
     }
-    if (this.#ended.length > 0 || this.#commands?.hasQuit) return this.#endBoth();
+    if (this.#commands?.hasQuit) return this.#end.bothDone('client_quit');
+    if (this.#end.sideEnded('server')) return;
     this.#signalServerClosed();
-    this.#endClient(error === null ? 'server_closed' : 'server_error');
+    this.#end.now(error === null ? 'server_closed' : 'server_error');
   }
 
   #signalServerClosed(): void {
     if (this.#member !== null) this.#context.signal('server-closed', this.#member);
   }
 
-  /** Both sides are done; what each has still to get reaches it. */
-  #endBoth(): void {
-    const server = this.#server;
-    this.#server = null;
-    if (server !== null) this.#context.farewells.leave(server);
-    if (this.#commands?.hasQuit) return this.#endClient('client_quit');
-    this.#endClient(this.#ended[0] === 'server' ? 'server_closed' : 'client_closed');
-  }
-
-  /** Nothing is under way: the server is told with COM_QUIT, the client with FIN. */
-  #endOrderly(reason: EndReason): void {
-    const server = this.#server;
-    this.#server = null;
-    if (server !== null) {
-      if (this.#phase === 'command') this.#context.farewells.quit(server);
-      else server.destroy();
-    }
-    this.#endClient(reason);
-  }
-
-  /** Answers the client with an error of the router's own, and ends the session. */
   #refuse(refusal: Refusal, sequenceId?: number): void {
-    if (this.#phase === 'closed') return;
-    const err = errFor(refusal);
-    const packet = sequenceId === undefined ? encodeErrDuring(this.#login, err) : encodeErr(err, sequenceId);
-    this.#client.write(packet, 0, packet.length);
-    this.#account.refused(refusal, err.errorCode);
-    this.#endClient(endReasonFor(refusal.reason));
-  }
-
-  /** Ends the session; what was sent to the client before still reaches it. */
-  #endClient(reason: EndReason): void {
-    if (this.#phase === 'closed') return;
-    this.#close(reason);
-    this.#context.farewells.leave(this.#client);
-  }
-
-  /** Ends the session of a client that is gone. */
-  #finish(reason: EndReason): void {
-    if (this.#phase === 'closed') return;
-    this.#close(reason);
-    this.#client.destroy();
-  }
-
-  #close(reason: EndReason): void {
-    this.#release();
-    this.#phase = 'closed';
-    this.#account.close(reason);
-    this.#context.sessions.delete(this);
-    if (this.#isAdmitted) this.#context.admission.leave(this.#route, this.#limitedAddress);
-  }
-
-  /** Lets go of everything but the client. */
-  #release(): void {
-    this.#placement?.abandon();
-    this.#placement?.loginOver();
-    this.#placement = null;
-    this.#boundaryWait?.close();
-    this.#boundaryWait = null;
-    this.#commands?.close();
-    const [server, login] = [this.#server, this.#login];
-    this.#server = null;
-    this.#login = null;
-    if (login !== null) login.abandon();
-    else server?.destroy();
+    this.#end.refuse(refusal, (err) =>
+      sequenceId === undefined ? encodeErrDuring(this.#login, err) : encodeErr(err, sequenceId),
+    );
   }
 }

@@ -10,26 +10,25 @@
 import { ProtocolError } from '../../protocol/errors.ts';
 import { XConnectionPhase } from '../../protocol/x/connection-phase.ts';
 import { encodeXError } from '../../protocol/x/messages.ts';
-import { sessionFate } from '../../routing/session-fate.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { add, type EndReason, THREAD } from '../shared/counters.ts';
 import type { SessionFacts } from '../shared/messages.ts';
-import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
+import type { BoundaryKnowledge } from './boundary-wait.ts';
 import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
-import { endReasonFor, errFor, type Refusal, refusalFor } from './refusal.ts';
+import { type Refusal, refusalFor } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
-import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
+import { type EndingSession, type Parting, SessionEnd } from './session-end.ts';
+import type { RouteState, ThreadContext } from './thread-context.ts';
 
 type Phase = 'placing' | 'login' | 'opaque' | 'closed';
 
-export class XSession implements ConnectionSink, OpenSession {
+export class XSession implements ConnectionSink, EndingSession {
   readonly #context: ThreadContext;
   readonly #route: RouteState;
   readonly #account: SessionAccount;
   readonly #client: Connection;
-  /** Empty unless sessions are limited by client address. */
-  readonly #limitedAddress: string;
+  readonly #end: SessionEnd;
   readonly #login: XConnectionPhase;
   #phase: Phase = 'placing';
   #placement: Placement | null = null;
@@ -39,30 +38,20 @@ export class XSession implements ConnectionSink, OpenSession {
   #fromClient: Buffer = EMPTY;
   /** Of those, from the beginning, how many a server may be told as soon as there is one. */
   #readyBytes = 0;
-  #boundaryWait: BoundaryWait | null = null;
   /** Of the client's login. */
   #deadline: NodeJS.Timeout | null = null;
-  /** Who has sent FIN, in that order. */
-  readonly #ended: Side[] = [];
-  readonly #isAdmitted: boolean;
 
   constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted | Connection) {
-    const { limits } = context.config();
     this.#context = context;
     this.#route = route;
-    this.#login = new XConnectionPhase(limits.maxHandshakeBytes);
+    this.#login = new XConnectionPhase(context.config().limits.maxHandshakeBytes);
     this.#client = Connection.accept(accepted, context.transport, this);
-    this.#limitedAddress = limits.maxConnectionsPerClient > 0 ? this.#client.remoteAddress : '';
     this.#account = new SessionAccount(context, route, id, this.#client);
+    this.#end = new SessionEnd(context, route, this.#account, this.#client, this);
     context.sessions.add(this);
-    const refusal = context.admission.enter(route, this.#client, this.#limitedAddress);
-    this.#isAdmitted = refusal === null;
+    const refusal = this.#account.enter();
     if (refusal === null) this.#place();
     else this.#refuse(refusal);
-  }
-
-  get queuedBytes(): number {
-    return this.#client.queuedBytes + (this.#server?.queuedBytes ?? 0);
   }
 
   onBytes(side: Side, buffer: Buffer, length: number): void {
@@ -82,9 +71,8 @@ export class XSession implements ConnectionSink, OpenSession {
   /** A half-close is passed on: what the other side still has to say comes through. */
   onEnd(side: Side): void {
     if (this.#phase !== 'opaque')
-      return side === 'client' ? this.#finish('client_closed') : this.#serverClosed();
-    this.#ended.push(side);
-    if (this.#ended.length === 2) return this.#endBoth();
+      return side === 'client' ? this.#end.clientGone('client_closed') : this.#serverClosed();
+    if (this.#end.sideEnded(side)) return;
     if (side === 'client') this.#server?.end();
     else this.#client.end();
   }
@@ -95,54 +83,73 @@ export class XSession implements ConnectionSink, OpenSession {
   }
 
   onClose(side: Side, error: NodeJS.ErrnoException | null): void {
-    if (side === 'client') return this.#finish(error === null ? 'client_closed' : 'client_error');
+    if (side === 'client') return this.#end.clientGone(error === null ? 'client_closed' : 'client_error');
     if (this.#phase === 'closed') return;
     // That a server closes in order is the usual answer to a client's goodbye, and cannot be told from anything else.
     if (error !== null && this.#member !== null) this.#context.signal('server-closed', this.#member);
     if (this.#phase !== 'opaque') return this.#serverClosed();
-    if (this.#ended.length > 0) return this.#endBoth();
-    this.#endClient(error === null ? 'server_closed' : 'server_error');
+    if (this.#end.sideEnded('server')) return;
+    this.#end.now(error === null ? 'server_closed' : 'server_error');
   }
 
   onTopology(topology: Topology): void {
-    const member = this.#member;
-    if (member === null) return this.#placement?.onTopology();
-    const { id: memberId, address, role } = member;
-    const fate = sessionFate(topology, { memberId, address, role }, this.#route.bound.role);
-    if (fate === 'cut') return this.cut('member_gone');
-    const isOnPrimaryRoute = this.#route.bound.role === 'primary';
-    if (fate === 'drain') return this.endAtBoundary(isOnPrimaryRoute ? 'member_demoted' : 'member_promoted');
-    if (this.#boundaryWait === null || this.#boundaryWait.reason === 'shutdown') return;
-    this.#boundaryWait.close();
-    this.#boundaryWait = null;
+    if (this.#member === null) this.#placement?.onTopology();
+    else this.#end.onTopology(topology, this.#member);
   }
 
   endAtBoundary(reason: EndReason): void {
-    if (this.#phase === 'closed') return;
-    // A doubt that passes calls off other waits, but not the router's own end.
-    if (this.#boundaryWait !== null && reason !== 'shutdown') return;
-    this.#boundaryWait?.close();
-    this.#boundaryWait = new BoundaryWait(reason, this.#context.config().drain.graceMs, {
-      knowledge: () => this.#boundary(),
-      takeMoved: () => this.#account.takeMoved(),
-      end: () => this.#endClient(reason),
-      cut: () => this.cut(reason),
-    });
+    this.#end.atBoundary(reason);
   }
 
+  /** Ends the session at once. What was sent to the client before still reaches it. */
   cut(reason: EndReason): void {
-    if (this.#phase === 'placing') return this.#refuse({ reason: 'draining', detail: '' });
-    this.#endClient(reason);
+    if (this.#phase === 'placing') this.#refuse({ reason: 'draining', detail: '' });
+    else this.#end.now(reason);
   }
 
   sweep(nowMs: number, idleTimeoutMs: number): void {
-    const idleForMs = this.#account.idleForMs(nowMs);
-    if (idleForMs === 0) return;
-    // A server that has closed reads no more, and many clients do not notice before their next command.
-    if (this.#ended[0] === 'server' && this.#server?.queuedBytes === 0)
-      return this.#endClient('server_closed');
-    const isOver = idleTimeoutMs > 0 && idleForMs >= idleTimeoutMs;
-    if (isOver && this.#phase === 'opaque') this.#endClient('idle_timeout');
+    this.#end.sweep(nowMs, idleTimeoutMs);
+  }
+
+  get queuedBytes(): number {
+    return this.#client.queuedBytes + this.queuedToServer;
+  }
+
+  get queuedToServer(): number {
+    return this.#server?.queuedBytes ?? 0;
+  }
+
+  get hasBoundaries(): boolean {
+    return false;
+  }
+
+  get isIdle(): boolean {
+    return this.#phase === 'opaque';
+  }
+
+  get isUnused(): boolean {
+    return false;
+  }
+
+  boundary(): BoundaryKnowledge {
+    // A client that takes nothing for now makes a session quiet that is in the middle of a result.
+    const hasAll = this.#phase === 'opaque' && this.#client.queuedBytes === 0;
+    return hasAll && this.#account.lastSide === 'server' ? 'unknown' : 'busy';
+  }
+
+  release(parting: Parting): void {
+    const server = this.#server;
+    this.#phase = 'closed';
+    this.#placement?.abandon();
+    this.#placement?.loginOver();
+    this.#clearDeadline();
+    this.#placement = null;
+    this.#server = null;
+    this.#fromClient = EMPTY;
+    if (server === null) return;
+    // A goodbye of X Protocol cannot be put into a stream whose frames are not known.
+    if (parting === 'leave') this.#context.farewells.leave(server);
+    else server.destroy();
   }
 
   facts(): SessionFacts {
@@ -188,7 +195,7 @@ export class XSession implements ConnectionSink, OpenSession {
     this.#placement = null;
     if (failure.kind === 'refusal') return this.#refuse(failure.refusal);
     this.#client.write(failure.packet, 0, failure.packet.length);
-    this.#endClient('server_refused');
+    this.#end.now('server_refused');
   }
 
   #readLogin(side: Side, chunk: Buffer): void {
@@ -265,65 +272,16 @@ export class XSession implements ConnectionSink, OpenSession {
     source?.pause();
   }
 
-  #boundary(): BoundaryKnowledge {
-    // A client that takes nothing for now makes a session quiet that is in the middle of a result.
-    const hasAll = this.#phase === 'opaque' && this.#client.queuedBytes === 0;
-    return hasAll && this.#account.lastSide === 'server' ? 'unknown' : 'busy';
-  }
-
   /** The server has closed before the login was over; whether it said why is in the client's hands. */
   #serverClosed(): void {
     if (this.#phase === 'closed') return;
-    if (this.#login.hasServerRefused) return this.#endClient('server_refused');
+    if (this.#login.hasServerRefused) return this.#end.now('server_refused');
     this.#refuse({ reason: 'server_lost', detail: 'the server closed during authentication' });
   }
 
-  #endBoth(): void {
-    const server = this.#server;
-    this.#server = null;
-    // What it has still to get reaches it.
-    if (server !== null) this.#context.farewells.leave(server);
-    this.#endClient(this.#ended[0] === 'server' ? 'server_closed' : 'client_closed');
-  }
-
-  /** Answers the client with an error of the router's own, where one can be put, and ends the session. */
+  /** Where nothing can be put between two frames, the client only sees its connection end. */
   #refuse(refusal: Refusal): void {
-    if (this.#phase === 'closed') return;
-    const err = errFor(refusal);
-    const frame = encodeXError(err);
-    if (this.#login.isServerBetweenFrames) this.#client.write(frame, 0, frame.length);
-    this.#account.refused(refusal, err.errorCode);
-    this.#endClient(endReasonFor(refusal.reason));
-  }
-
-  /** Ends the session; what was sent to the client before still reaches it. */
-  #endClient(reason: EndReason): void {
-    if (this.#phase === 'closed') return;
-    this.#close(reason);
-    this.#context.farewells.leave(this.#client);
-  }
-
-  /** Ends the session of a client that is gone. */
-  #finish(reason: EndReason): void {
-    if (this.#phase === 'closed') return;
-    this.#close(reason);
-    this.#client.destroy();
-  }
-
-  #close(reason: EndReason): void {
-    this.#phase = 'closed';
-    this.#placement?.abandon();
-    this.#placement?.loginOver();
-    this.#placement = null;
-    this.#boundaryWait?.close();
-    this.#boundaryWait = null;
-    this.#clearDeadline();
-    this.#server?.destroy();
-    this.#server = null;
-    this.#fromClient = EMPTY;
-    this.#account.close(reason);
-    this.#context.sessions.delete(this);
-    if (this.#isAdmitted) this.#context.admission.leave(this.#route, this.#limitedAddress);
+    this.#end.refuse(refusal, (err) => (this.#login.isServerBetweenFrames ? encodeXError(err) : null));
   }
 
   #clearDeadline(): void {

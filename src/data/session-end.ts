@@ -1,0 +1,191 @@
+/**
+ * How a session of either protocol ends: once, with one reason that is counted, and so that nobody loses what was already
+ * on its way to them.
+ *
+ * | who ends it | how |
+ * |---|---|
+ * | the client or the server | FIN is passed on, and the session is over with the second one; a lost connection ends it at once |
+ * | the topology, a drain, its age, idleness | orderly: at a command boundary, the server told with COM_QUIT where that is possible |
+ * | a refusal | with an ERR packet |
+ * | what leaves no choice: its member is gone, the grace is over | cut |
+ *
+ * The session decides which of them it is; here is what is done then, and the waiting for the right moment.
+ */
+import type { ErrPacket } from '../../protocol/err-packet.ts';
+import { sessionFate } from '../../routing/session-fate.ts';
+import type { Member, Topology } from '../../routing/topology.ts';
+import type { EndReason } from '../shared/counters.ts';
+import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
+import type { Connection, Side } from './connection.ts';
+import { endReasonFor, errFor, type Refusal } from './refusal.ts';
+import type { SessionAccount } from './session-account.ts';
+import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
+
+/**
+ * What becomes of the server's connection: it is told that the client goes, where nothing is under way; it still gets
+ * what was sent to it; or it is closed at once.
+ */
+export type Parting = 'quit' | 'leave' | 'break';
+
+/** What a session tells its end, and does for it. */
+export type EndingSession = OpenSession & {
+  /** Whether `boundary` knows, or only guesses by silence. */
+  readonly hasBoundaries: boolean;
+  /** Bytes taken from the client and not yet by the kernel for the server. */
+  readonly queuedToServer: number;
+  /** The login is over and, as far as that is known, no command is under way. */
+  readonly isIdle: boolean;
+  /** Nothing is known to be under way, and has not been for so long that no command is likely to come just now. */
+  readonly isUnused: boolean;
+  boundary(): BoundaryKnowledge;
+  /** Lets go of everything but the client. Called once. */
+  release(parting: Parting): void;
+};
+
+export class SessionEnd {
+  readonly #context: ThreadContext;
+  readonly #route: RouteState;
+  readonly #account: SessionAccount;
+  readonly #client: Connection;
+  readonly #session: EndingSession;
+  /** There while the session has to end as soon as it can. */
+  #boundaryWait: BoundaryWait | null = null;
+  /** Who has sent FIN and waits for the other's. */
+  #firstToEnd: Side | null = null;
+  #isOver = false;
+
+  constructor(
+    context: ThreadContext,
+    route: RouteState,
+    account: SessionAccount,
+    client: Connection,
+    session: EndingSession,
+  ) {
+    this.#context = context;
+    this.#route = route;
+    this.#account = account;
+    this.#client = client;
+    this.#session = session;
+  }
+
+  /** What the new topology says of the session's member. */
+  onTopology(topology: Topology, { id: memberId, address, role }: Member): void {
+    const routeRole = this.#route.bound.role;
+    const fate = sessionFate(topology, { memberId, address, role }, routeRole);
+    if (fate === 'cut') return this.#session.cut('member_gone');
+    if (fate === 'drain')
+      return this.atBoundary(routeRole === 'primary' ? 'member_demoted' : 'member_promoted');
+    if (this.#boundaryWait === null || this.#boundaryWait.reason === 'shutdown') return;
+    this.#boundaryWait.close();
+    this.#boundaryWait = null;
+  }
+
+  /** Ends the session at its next command boundary outside a transaction, at the latest after the grace. */
+  atBoundary(reason: EndReason): void {
+    if (this.#isOver) return;
+    // A doubt that passes calls off other waits, but not the router's own end.
+    const isWaiting = this.#boundaryWait !== null && this.#boundaryWait.reason !== 'max_session_age';
+    if (isWaiting && reason !== 'shutdown') return;
+    const session = this.#session;
+    if (session.isUnused) return this.orderly(reason);
+    this.#boundaryWait?.close();
+    const isVoluntary = reason === 'max_session_age';
+    const graceMs = isVoluntary ? null : this.#context.config().drain.graceMs;
+    this.#boundaryWait = new BoundaryWait(reason, graceMs, {
+      // Where boundaries are unknown, nothing is ended that might as well go on.
+      knowledge: () => (isVoluntary && !session.hasBoundaries ? 'busy' : session.boundary()),
+      takeMoved: () => this.#account.takeMoved(),
+      end: () => this.orderly(reason),
+      cut: () => session.cut(reason),
+    });
+  }
+
+  /** The server has said something, and may have reached a boundary that is waited for. */
+  serverSpoke(): void {
+    this.#boundaryWait?.check();
+  }
+
+  /** Called about once a second: ends what is too old, what has been idle for too long, and what cannot go on. */
+  sweep(nowMs: number, idleTimeoutMs: number): void {
+    const idleForMs = this.#account.idleForMs(nowMs);
+    const { maxSessionAgeMs } = this.#route.bound;
+    if (maxSessionAgeMs > 0 && this.#endOfAge(maxSessionAgeMs, idleForMs)) return;
+    if (idleForMs === 0) return;
+    // A server that has closed reads no more, and many clients do not notice before their next command.
+    if (this.#firstToEnd === 'server' && this.#session.queuedToServer === 0) return this.now('server_closed');
+    if (idleTimeoutMs === 0 || idleForMs < idleTimeoutMs) return;
+    if (this.#session.isIdle) this.orderly('idle_timeout');
+  }
+
+  /** @returns whether the session has ended */
+  #endOfAge(maxSessionAgeMs: number, idleForMs: number): boolean {
+    const age = this.#account.judgeAge(maxSessionAgeMs);
+    if (age === 'young' || !this.#session.hasBoundaries) return false;
+    if (idleForMs > 0 && this.#session.boundary() === 'boundary') {
+      this.orderly('max_session_age');
+      return true;
+    }
+    if (age === 'overdue' && this.#boundaryWait === null) this.atBoundary('max_session_age');
+    return false;
+  }
+
+  /**
+   * A side sends no more.
+   *
+   * @returns whether the session is over with that; else the other side may still have something to say
+   */
+  sideEnded(side: Side): boolean {
+    if (this.#firstToEnd === null) {
+      this.#firstToEnd = side;
+      return false;
+    }
+    this.bothDone(this.#firstToEnd === 'server' ? 'server_closed' : 'client_closed');
+    return true;
+  }
+
+  /** Neither side has anything more to say; what each has still to get reaches it. */
+  bothDone(reason: EndReason): void {
+    if (this.#close(reason, 'leave')) this.#context.farewells.leave(this.#client);
+  }
+
+  /** Nothing is under way: the server is told with COM_QUIT where it would understand, the client with FIN. */
+  orderly(reason: EndReason): void {
+    if (this.#close(reason, 'quit')) this.#context.farewells.leave(this.#client);
+  }
+
+  /** Ends the session; what was sent to the client before still reaches it. */
+  now(reason: EndReason): void {
+    if (this.#close(reason, 'break')) this.#context.farewells.leave(this.#client);
+  }
+
+  /** Ends the session of a client that is gone. */
+  clientGone(reason: EndReason): void {
+    if (this.#close(reason, 'break')) this.#client.destroy();
+  }
+
+  /**
+   * Answers the client with an error of the router's own, and ends the session.
+   *
+   * @param encode as the client expects it at this moment; null where nothing can be said
+   */
+  refuse(refusal: Refusal, encode: (err: ErrPacket) => Buffer | null): void {
+    if (this.#isOver) return;
+    const err = errFor(refusal);
+    const packet = encode(err);
+    if (packet !== null) this.#client.write(packet, 0, packet.length);
+    this.#account.refused(refusal, err.errorCode);
+    this.now(endReasonFor(refusal.reason));
+  }
+
+  /** @returns whether it was still open */
+  #close(reason: EndReason, parting: Parting): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#boundaryWait?.close();
+    this.#boundaryWait = null;
+    this.#session.release(parting);
+    this.#account.close(reason);
+    this.#context.sessions.delete(this.#session);
+    return true;
+  }
+}
