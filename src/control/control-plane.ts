@@ -33,6 +33,7 @@ import { MemberWatch } from './member-watch.ts';
 import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
 import { RouterRegistration } from './metadata/registration.ts';
 import type { RegisteredRoute } from './metadata/router-row.ts';
+import { createDoubtPace, type Pace } from './pace.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
 import { recordTrouble } from './trouble-events.ts';
 import type { ProbeCounts, WatchedAddress, WatchSettings } from './watch-options.ts';
@@ -91,10 +92,8 @@ class Control implements ControlPlane {
   #topology: Topology = EMPTY_TOPOLOGY;
   #memory: DecisionMemory = EMPTY_MEMORY;
   #lastPrimary: string | null = null;
-  #doubtSinceMs: number | null = null;
-  #intervalMs: number;
-  /** Whether metadata is read more often, too. */
-  #isMetadataHurried = true;
+  readonly #doubtPace = createDoubtPace(() => this.#config.probe);
+  #pace: Pace;
   #lastTickAtMs: number;
   #isDeciding = false;
   #isClosed = false;
@@ -106,7 +105,7 @@ class Control implements ControlPlane {
     this.#now = options.now ?? (() => performance.now());
     this.#events = dampMemberEvents(options.events, this.#now);
     this.#random = options.random ?? Math.random;
-    this.#intervalMs = options.config.probe.doubtIntervalMs;
+    this.#pace = { intervalMs: options.config.probe.doubtIntervalMs, isMetadataHurried: true };
     this.#stateFile = createStateFile(() => this.#config.cluster.stateFile, options.events);
     this.#discovery = createDiscovery({
       remembered: rememberedAt(options.config.cluster.stateFile, options.events),
@@ -214,9 +213,9 @@ class Control implements ControlPlane {
       // Addresses that were just discovered may be known already, literal ones are.
       if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
       this.#memory = decision.memory;
-      this.#accept(decision, cause);
+      const isNews = this.#accept(decision, cause);
       this.#registration.consider(this.#topology);
-      this.#setPace(decision.isInDoubt);
+      this.#setPace(decision.isInDoubt, isNews);
     } finally {
       this.#isDeciding = false;
     }
@@ -251,17 +250,19 @@ class Control implements ControlPlane {
     };
   }
 
-  #accept(decision: Decision, cause: string): void {
+  /** @returns whether it differs from the one before */
+  #accept(decision: Decision, cause: string): boolean {
     const before = this.#topology;
     const members = this.#slots.assign(decision.topology.members);
     const after: Topology = { ...decision.topology, version: before.version + 1, members };
     const difference = topologyDifference(before, after);
-    if (!difference.isChanged) return;
+    if (!difference.isChanged) return false;
     this.#topology = after;
     this.#publish(after);
     this.#stateFile.remember(after);
     recordDecision(this.#events, after, difference, this.#lastPrimary, cause);
     this.#lastPrimary = after.primary ?? this.#lastPrimary;
+    return true;
   }
 
   /** @returns true when an address was added */
@@ -307,23 +308,11 @@ class Control implements ControlPlane {
     });
   }
 
-  /** Probes are closest together in the first seconds of doubt, and settle down when it lasts. */
-  #setPace(isInDoubt: boolean): void {
-    const now = this.#now();
-    const { intervalMs, doubtIntervalMs } = this.#config.probe;
-    if (!isInDoubt) this.#doubtSinceMs = null;
-    else this.#doubtSinceMs ??= now;
-    const doubtMs = this.#doubtSinceMs === null ? Number.POSITIVE_INFINITY : now - this.#doubtSinceMs;
-    const paceMs =
-      doubtMs < EAGER_MS
-        ? Math.min(doubtIntervalMs, Math.max(MIN_EAGER_INTERVAL_MS, doubtIntervalMs / 4))
-        : doubtMs < DOUBT_MS
-          ? doubtIntervalMs
-          : intervalMs;
-    const isMetadataHurried = doubtMs < DOUBT_MS;
-    if (paceMs === this.#intervalMs && isMetadataHurried === this.#isMetadataHurried) return;
-    this.#intervalMs = paceMs;
-    this.#isMetadataHurried = isMetadataHurried;
+  #setPace(isInDoubt: boolean, isNews: boolean): void {
+    const { intervalMs, isMetadataHurried } = this.#doubtPace.after(isInDoubt, isNews, this.#now());
+    const before = this.#pace;
+    if (intervalMs === before.intervalMs && isMetadataHurried === before.isMetadataHurried) return;
+    this.#pace = { intervalMs, isMetadataHurried };
     const settings = this.#watchSettings();
     for (const watch of this.#watches.values()) watch.configure(settings);
   }
@@ -332,9 +321,9 @@ class Control implements ControlPlane {
     const { cluster, probe } = this.#config;
     return {
       account: { user: cluster.user, password: cluster.password, tls: cluster.tls },
-      intervalMs: this.#intervalMs,
+      intervalMs: this.#pace.intervalMs,
       timeoutMs: probe.timeoutMs,
-      metadata: readerSettings(this.#config, this.#isMetadataHurried),
+      metadata: readerSettings(this.#config, this.#pace.isMetadataHurried),
     };
   }
 }
@@ -362,7 +351,3 @@ const DECISION_TOPOLOGIES = {
 const ER_RUN_HOOK_ERROR = 3100;
 const TICK_MS = 50;
 const STALL_MS = 500;
-const EAGER_MS = 5000;
-const MIN_EAGER_INTERVAL_MS = 20;
-/** A cluster that has been without a primary for so long is waited for at the usual pace. */
-const DOUBT_MS = 60_000;

@@ -1,6 +1,51 @@
+/** When to ask again: how far apart probes are while something is in doubt, and how waits grow while nobody answers. */
+
+/** How close together members are asked. */
+export type Pace = {
+  /** Between two probes of a member. */
+  readonly intervalMs: number;
+  /** Whether metadata is read more often, too. */
+  readonly isMetadataHurried: boolean;
+};
+
+export type DoubtPace = {
+  /**
+   * To be told of each decision.
+   *
+   * @param isNews whether it differs from the one before
+   */
+  after(isInDoubt: boolean, isNews: boolean, nowMs: number): Pace;
+};
+
+export type DoubtIntervals = { readonly intervalMs: number; readonly doubtIntervalMs: number };
+
 /**
- * When to try again: doubling waits with some randomness, so that many routers do not meet at a server that returns.
+ * Probes are closest together in the first seconds of doubt and after each piece of news while it lasts: an election
+ * takes longer than those seconds, but a member that is seen unreachable, or promoted and still read-only, announces the
+ * next step. They settle down when doubt lasts.
  */
+export function createDoubtPace(intervals: () => DoubtIntervals): DoubtPace {
+  let doubtSinceMs: number | null = null;
+  let newsAtMs = 0;
+  return {
+    after(isInDoubt, isNews, nowMs) {
+      const { intervalMs, doubtIntervalMs } = intervals();
+      if (!isInDoubt) {
+        doubtSinceMs = null;
+        return { intervalMs, isMetadataHurried: false };
+      }
+      if (isNews || doubtSinceMs === null) newsAtMs = nowMs;
+      doubtSinceMs ??= nowMs;
+      // Members that change every moment are not asked ever faster for as long as they do.
+      if (nowMs - doubtSinceMs >= DOUBT_MS) return { intervalMs, isMetadataHurried: false };
+      const eagerIntervalMs = Math.min(doubtIntervalMs, Math.max(MIN_EAGER_INTERVAL_MS, doubtIntervalMs / 4));
+      const isEager = nowMs - newsAtMs < EAGER_MS;
+      return { intervalMs: isEager ? eagerIntervalMs : doubtIntervalMs, isMetadataHurried: true };
+    },
+  };
+}
+
+/** Doubling waits with some randomness, so that many routers do not meet at a server that returns. */
 export type Backoff = {
   /** The next wait; each is twice the one before, up to the limit. */
   nextMs(): number;
@@ -35,3 +80,7 @@ export function beforeExpiry(ms: number, random: () => number): number {
 }
 
 const MAX_DOUBLINGS = 30;
+const EAGER_MS = 5000;
+const MIN_EAGER_INTERVAL_MS = 20;
+/** A cluster that has been in doubt for so long is waited for at the usual pace. */
+const DOUBT_MS = 60_000;
