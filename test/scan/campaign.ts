@@ -6,6 +6,7 @@
 import { createSandbox, type Sandbox } from '../../src/sandbox/index.ts';
 import { certificateVariables, createCertificates } from '../compatibility/certificates.ts';
 import { startHop } from '../support/hop.ts';
+import { INSPECTED, Inspector, type ThreadFootprint } from '../support/inspector.ts';
 import { RouterProcess } from '../support/router-process.ts';
 import type { Scope } from '../support/scope.ts';
 import { until } from '../support/until.ts';
@@ -13,6 +14,8 @@ import { Applications, type Footprint, footprintOf, scan } from './scan.ts';
 
 export type CampaignOptions = {
   readonly tries: number;
+  /** How often all of it is done with one router: what grows each time is a leak. */
+  readonly rounds: number;
   readonly concurrency: number;
   readonly crawlers: number;
   readonly seed: number;
@@ -25,8 +28,8 @@ export type CampaignReport = {
   readonly during: Times;
   /** What went wrong for applications. */
   readonly errors: readonly string[];
-  readonly footprintBefore: Footprint;
-  readonly footprintAfter: Footprint;
+  /** Before the scan, and after each round of it. */
+  readonly footprints: readonly RouterFootprint[];
   /** What the server has counted against the router's address since somebody logged in last. */
   readonly connectErrors: number;
   /** Sessions the router still had when all were gone. */
@@ -34,6 +37,9 @@ export type CampaignReport = {
   readonly logLines: number;
   readonly openssl: readonly string[];
 };
+
+/** With nobody there but the applications; heaps after a collection. */
+export type RouterFootprint = Footprint & { readonly threads: readonly ThreadFootprint[] };
 
 type Times = { readonly queries: Quantiles; readonly visits: Quantiles };
 type Quantiles = { readonly p50: number; readonly p99: number; readonly count: number };
@@ -52,6 +58,7 @@ export async function runCampaign(scope: Scope, options: CampaignOptions): Promi
   const { certificate, key } = certificates;
   const ended = `clientSslMode=preferred,clientSslCert=${certificate},clientSslKey=${key}`;
   const router = await RouterProcess.start(scope, sandbox, {
+    env: INSPECTED,
     seeds: [`127.0.0.1:${hop}`],
     flags: [
       '--cluster-topology=static',
@@ -71,19 +78,30 @@ export async function runCampaign(scope: Scope, options: CampaignOptions): Promi
   await until('the strangers to be gone', async () => (await openSessions(router)) === 0);
   const applications = new Applications(router.ports.rw);
   await applications.start();
-  const footprintBefore = await footprintOf(router.pid);
+  const inspector = await Inspector.connect(router);
+  const measure = async (): Promise<RouterFootprint> => {
+    const threads = await inspector.footprint();
+    return { ...(await footprintOf(router.pid)), threads };
+  };
+  const footprints = [await measure()];
+  const descriptorsBefore = footprints[0]?.descriptors ?? 0;
   await new Promise((resolve) => setTimeout(resolve, BASELINE_MS));
   const before = timesOf(applications);
   applications.reset();
   const logBefore = router.output.length;
-  const tookMs = await scan({ ...options, ports });
+  let tookMs = 0;
+  for (let round = 0; round < options.rounds; round += 1) {
+    tookMs += await scan({ ...options, ports, seed: options.seed + round });
+    await until('the strangers to be gone', async () => (await openSessions(router)) <= 2, 30_000);
+    await until(
+      'descriptors to be closed',
+      async () => (await footprintOf(router.pid)).descriptors <= descriptorsBefore + 4,
+    );
+    footprints.push(await measure());
+    scope.comment(`round ${round + 1}: ${JSON.stringify(footprints.at(-1))}`);
+  }
   const during = timesOf(applications);
-  await until('the strangers to be gone', async () => (await openSessions(router)) <= 2, 30_000);
-  await until(
-    'descriptors to be closed',
-    async () => (await footprintOf(router.pid)).descriptors <= footprintBefore.descriptors + 4,
-  );
-  const footprintAfter = await footprintOf(router.pid);
+  inspector.close();
   await applications.stop();
   await until('all to be gone', async () => (await openSessions(router)) === 0);
   const openssl = await Promise.all(
@@ -95,7 +113,7 @@ export async function runCampaign(scope: Scope, options: CampaignOptions): Promi
   );
   return {
     seconds: tookMs / 1000,
-    ...{ before, during, errors: applications.errors, footprintBefore, footprintAfter, openssl },
+    ...{ before, during, errors: applications.errors, footprints, openssl },
     connectErrors: Number(counted?.['errors']),
     sessionsLeft: await openSessions(router),
     logLines: router.output.slice(logBefore).split('\n').length,

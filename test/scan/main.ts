@@ -1,5 +1,5 @@
 /**
- * `npm run scan -- [--tries 10000] [--concurrency 8] [--seed 1]`: strangers of every kind at every port of a router, and
+ * `npm run scan -- [--tries 10000] [--rounds 1] [--concurrency 8] [--seed 1]`: strangers of every kind at every port of a router, and
  * what its applications notice.
  */
 import { parseArgs } from 'node:util';
@@ -8,6 +8,7 @@ import { runCampaign } from './campaign.ts';
 const { values } = parseArgs({
   options: {
     tries: { type: 'string', default: '10000' },
+    rounds: { type: 'string', default: '1' },
     concurrency: { type: 'string', default: '8' },
     crawlers: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(1 + (Date.now() % 0x7fff_0000)) },
@@ -20,6 +21,7 @@ try {
     { teardown: (end) => void ends.push(end), comment: console.log },
     {
       tries: Number(values.tries),
+      rounds: Number(values.rounds),
       concurrency: Number(values.concurrency),
       crawlers: Number(values.crawlers),
       seed: Number(values.seed),

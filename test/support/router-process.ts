@@ -19,6 +19,8 @@ export type RouterOptions = {
   readonly ports?: { readonly rw: number; readonly ro: number };
   /** The host it runs on, with the customary ports; default loopback. */
   readonly pod?: Pod;
+  /** Further environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 const logLineSchema = z.looseObject({
@@ -107,6 +109,7 @@ export class RouterProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...command.env,
+        ...options.env,
         ...(typeof password === 'string'
           ? { FAIRLEAD_CLUSTER_PASSWORD: password }
           : { FAIRLEAD_CLUSTER_PASSWORD_FILE: password.file }),
