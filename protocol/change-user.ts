@@ -1,5 +1,10 @@
 import { Buffer } from 'node:buffer';
-import { CLIENT_PLUGIN_AUTH, CLIENT_SECURE_CONNECTION, hasCapability } from './capability-flags.ts';
+import {
+  CLIENT_CONNECT_ATTRS,
+  CLIENT_PLUGIN_AUTH,
+  CLIENT_SECURE_CONNECTION,
+  hasCapability,
+} from './capability-flags.ts';
 import { COM_CHANGE_USER } from './commands.ts';
 import { Cursor } from './cursor.ts';
 import { CLIENT_COMMAND_FAULT } from './errors.ts';
@@ -19,8 +24,8 @@ import { Writer } from './writer.ts';
  *     int<2>          character_set
  *   with CLIENT_PLUGIN_AUTH, if there are more bytes
  *     string<NUL>     client_plugin_name
- *   with CLIENT_CONNECT_ATTRS
- *     int<lenenc> …   connection attributes, not looked at here
+ *   with CLIENT_CONNECT_ATTRS, if there are more bytes
+ *     string<lenenc>  connection attributes
  */
 export interface ChangeUser {
   readonly user: Buffer;
@@ -30,7 +35,9 @@ export interface ChangeUser {
   readonly characterSet: Buffer;
   /** Latin-1; `undefined` where none is named. */
   readonly authPluginName: string | undefined;
-  /** As the client sent it. */
+  /** As in HandshakeResponse41; `undefined` where there are none. */
+  readonly attributes: Buffer | undefined;
+  /** What else there is. */
   readonly rest: Buffer;
 }
 
@@ -45,7 +52,11 @@ export function decodeChangeUser(payload: Uint8Array, capabilities: number): Cha
   const characterSet = cursor.remainingBytes >= 2 ? cursor.readBytes(2, 'character_set') : Buffer.alloc(0);
   const isNamed = hasCapability(capabilities, CLIENT_PLUGIN_AUTH) && cursor.hasNulAhead();
   const authPluginName = isNamed ? cursor.readNulBytes('client_plugin_name').toString('latin1') : undefined;
-  return { user, authResponse, database, characterSet, authPluginName, rest: cursor.readRest() };
+  const hasAttributes =
+    isNamed && hasCapability(capabilities, CLIENT_CONNECT_ATTRS) && cursor.remainingBytes > 0;
+  const attributes = hasAttributes ? cursor.readLenencBytes('connection attributes') : undefined;
+  const rest = cursor.readRest();
+  return { user, authResponse, database, characterSet, authPluginName, attributes, rest };
 }
 
 export function encodeChangeUser(command: ChangeUser, capabilities: number): Buffer {
@@ -56,5 +67,6 @@ export function encodeChangeUser(command: ChangeUser, capabilities: number): Buf
   writer.writeNulBytes(command.database).writeBytes(command.characterSet);
   if (command.authPluginName !== undefined)
     writer.writeNulBytes(Buffer.from(command.authPluginName, 'latin1'));
+  if (command.attributes !== undefined) writer.writeLenencBytes(command.attributes);
   return writer.writeBytes(command.rest).finish();
 }

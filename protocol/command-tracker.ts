@@ -18,7 +18,7 @@ import {
   CLIENT_ZSTD_COMPRESSION_ALGORITHM,
   hasCapability,
 } from './capability-flags.ts';
-import { COM_SLEEP, COM_STMT_CLOSE } from './commands.ts';
+import { COM_CHANGE_USER, COM_SLEEP, COM_STMT_CLOSE } from './commands.ts';
 import { MAX_PAYLOAD_BYTES, nextSequenceId, PACKET_HEADER_BYTES, readPayloadBytes } from './packet-header.ts';
 import type { TrackerCapabilities } from './tracker/dialect.ts';
 import {
@@ -35,9 +35,18 @@ export type { TrackerCapabilities } from './tracker/dialect.ts';
 export type { SessionFacts } from './tracker/session-facts.ts';
 export type { OpaqueReason, TrackerSink } from './tracker/sink.ts';
 
-/** Creates a tracker for a session whose connection phase has just ended. May call `becameOpaque` at once. */
-export function createCommandTracker(agreed: TrackerCapabilities, sink: TrackerSink): CommandTracker {
-  return new CommandTracker(agreed, sink);
+/**
+ * Creates a tracker for a session whose connection phase has just ended. May call `becameOpaque` at once.
+ *
+ * @param stopsAtChangeUser `onClientBytes` stops in front of COM_CHANGE_USER, which somebody wants to change. That goes on
+ *   where boundaries are not known any more, for a client's packets have headers all the same.
+ */
+export function createCommandTracker(
+  agreed: TrackerCapabilities,
+  sink: TrackerSink,
+  stopsAtChangeUser = false,
+): CommandTracker {
+  return new CommandTracker(agreed, sink, stopsAtChangeUser);
 }
 
 export class CommandTracker {
@@ -58,9 +67,13 @@ export class CommandTracker {
   /** When the client's current packet is continued in the next: the sequence id that must have; else -1. */
   #continuationId = -1;
   #clientPacket = PACKET_UNANSWERED;
+  readonly #stopsAtChangeUser: boolean;
+  /** The next COM_CHANGE_USER is not stopped at. */
+  #letsPass = false;
 
-  constructor(agreed: TrackerCapabilities, sink: TrackerSink) {
+  constructor(agreed: TrackerCapabilities, sink: TrackerSink, stopsAtChangeUser = false) {
     this.#exchange = new Exchange(agreed, sink);
+    this.#stopsAtChangeUser = stopsAtChangeUser;
     const { sharedCapabilities } = agreed;
     if (!hasCapability(sharedCapabilities, CLIENT_PROTOCOL_41)) this.#exchange.turnOpaque('old-protocol');
     if (isCompressed(sharedCapabilities)) this.#exchange.turnOpaque('compression');
@@ -153,26 +166,58 @@ export class CommandTracker {
     }
   }
 
-  /** Walks over `buffer[start, end)`, the client's next bytes. To be called before the server can have them. */
-  onClientBytes(buffer: Uint8Array, start: number, end: number): void {
+  /** The next COM_CHANGE_USER is walked over as any other command. */
+  letChangeUserPass(): void {
+    this.#letsPass = true;
+  }
+
+  /** Boundaries are not known, and still a COM_CHANGE_USER is stopped at. */
+  get isGuarding(): boolean {
+    const { opaqueReason } = this.#exchange;
+    return this.#stopsAtChangeUser && opaqueReason !== undefined && !WITHOUT_PACKETS.has(opaqueReason);
+  }
+
+  /**
+   * Walks over `buffer[start, end)`, the client's next bytes. To be called before the server can have them.
+   *
+   * @returns `end`; or, where it stops at COM_CHANGE_USER, where that begins, or where a header begins of which too little
+   *   is there to tell (four bytes or fewer). What is from there on has not been walked over.
+   */
+  onClientBytes(buffer: Uint8Array, start: number, end: number): number {
     let position = start;
-    while (this.#exchange.opaqueReason === undefined) {
+    while (this.#exchange.opaqueReason === undefined || this.isGuarding) {
       const left = this.#clientLeft;
       if (left > end - position) {
         this.#clientLeft = left - (end - position);
-        return;
+        return end;
       }
       if (left >= 0) {
         position += left;
         this.#clientLeft = -1;
       }
-      if (position >= end) return;
+      if (position >= end) return end;
       if (this.#clientHeaderBytes === 0 && end - position > PACKET_HEADER_BYTES) {
+        const first = buffer[position + 4] ?? 0;
+        const sequenceId = buffer[position + 3] ?? 0;
+        if (first === COM_CHANGE_USER && this.#isToStop(sequenceId, readPayloadBytes(buffer, position)))
+          return position;
         this.#clientLeft = readPayloadBytes(buffer, position);
-        this.#beginClientPacket(this.#clientLeft, buffer[position + 3] ?? 0, buffer[position + 4] ?? 0);
+        this.#beginClientPacket(this.#clientLeft, sequenceId, first);
         position += PACKET_HEADER_BYTES;
-      } else position = this.#gatherClientHeader(buffer, position, end);
+      } else if (this.#stopsAtChangeUser && !isEmptyPacket(buffer, position, end)) return position;
+      else position = this.#gatherClientHeader(buffer, position, end);
     }
+    return end;
+  }
+
+  /** In front of a packet whose payload begins with COM_CHANGE_USER. */
+  #isToStop(sequenceId: number, length: number): boolean {
+    if (!this.#stopsAtChangeUser || sequenceId !== 0 || length === 0 || this.#continuationId >= 0)
+      return false;
+    if (!this.isOpaque && this.#exchange.clientSends !== CLIENT_SENDS_COMMANDS) return false;
+    const isToStop = !this.#letsPass;
+    this.#letsPass = false;
+    return isToStop;
   }
 
   /** How many bytes from `position` on a decision needs, as far as the `available` ones tell. */
@@ -235,7 +280,9 @@ export class CommandTracker {
 
   /** `first` is the first byte of the payload, meaningless when `length` is 0. */
   #beginClientPacket(length: number, sequenceId: number, first: number): void {
-    if (this.#continuationId >= 0) {
+    if (this.isOpaque) {
+      // Only its header is looked at.
+    } else if (this.#continuationId >= 0) {
       if (sequenceId !== this.#continuationId) this.#exchange.turnOpaque('sequence');
       else if (this.#clientPacket === PACKET_ANSWERED) this.#exchange.commandExtended(sequenceId);
       else if (this.#clientPacket === PACKET_REPLY) this.#exchange.replyBegan(sequenceId);
@@ -263,6 +310,11 @@ export class CommandTracker {
   }
 }
 
+/** All there is from `position` on is the header of a packet without payload. */
+function isEmptyPacket(buffer: Uint8Array, position: number, end: number): boolean {
+  return end - position === PACKET_HEADER_BYTES && readPayloadBytes(buffer, position) === 0;
+}
+
 function isCompressed(sharedCapabilities: number): boolean {
   return (sharedCapabilities & (CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM)) !== 0;
 }
@@ -273,6 +325,13 @@ const PACKET_ANSWERED = 0;
 const PACKET_UNANSWERED = 1;
 /** A part of an exchange that goes on: authentication or a file. */
 const PACKET_REPLY = 2;
+
+/** What the client sends from then on is no packets, or others than these. */
+const WITHOUT_PACKETS: ReadonlySet<OpaqueReason> = new Set([
+  'compression',
+  'old-protocol',
+  'foreign-protocol',
+]);
 
 const PARTIAL_COUNT = PACKET_HEADER_BYTES + HEAD_BYTES;
 const PARTIAL_BYTES = PARTIAL_COUNT + 1;

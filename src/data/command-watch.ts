@@ -11,21 +11,36 @@ export class CommandWatch {
   readonly #tracker: CommandTracker;
   readonly #meter: CommandMeter;
 
-  /** `onOpaque` may be called before the constructor has returned: with compression agreed, boundaries are never known. */
+  /**
+   * `onOpaque` may be called before the constructor has returned: with compression agreed, boundaries are never known.
+   *
+   * @param stopsAtChangeUser see `CommandTracker.onClientBytes`
+   */
   constructor(
     context: ThreadContext,
     route: RouteState,
     member: Member,
     agreed: ConnectionFacts,
     onOpaque: (reason: string) => void,
+    stopsAtChangeUser: boolean,
   ) {
     this.#meter = new CommandMeter(context, route, member, onOpaque);
-    this.#tracker = new CommandTracker(agreed, this.#meter);
+    this.#tracker = new CommandTracker(agreed, this.#meter, stopsAtChangeUser);
     if (!this.#tracker.isOpaque) this.#meter.watch(this.#tracker.facts);
   }
 
-  onClientBytes(buffer: Buffer, start: number, end: number): void {
-    this.#tracker.onClientBytes(buffer, start, end);
+  /** @returns where it stopped, as `CommandTracker.onClientBytes` */
+  onClientBytes(buffer: Buffer, start: number, end: number): number {
+    return this.#tracker.onClientBytes(buffer, start, end);
+  }
+
+  letChangeUserPass(): void {
+    this.#tracker.letChangeUserPass();
+  }
+
+  /** Boundaries are not known any more, and still it stops at COM_CHANGE_USER. */
+  get isGuarding(): boolean {
+    return this.#tracker.isGuarding;
   }
 
   onServerBytes(buffer: Buffer, start: number, end: number): void {

@@ -13,7 +13,7 @@
  */
 import { writeSync } from 'node:fs';
 import { Socket, type SocketConstructorOpts } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import { handleOf, socketWithHandle, type TcpHandle } from './tcp-handle.ts';
 
 export type Side = 'client' | 'server';
@@ -200,6 +200,11 @@ export class Connection {
 
   get isOpen(): boolean {
     return !this.#socket.destroyed;
+  }
+
+  /** Once it is secured. */
+  get tls(): TLSSocket | null {
+    return this.#socket instanceof TLSSocket ? this.#socket : null;
   }
 
   get remoteAddress(): string {

@@ -57,6 +57,11 @@ function withIdentity(
   identity: readonly ConnectionAttribute[] | null,
 ): Buffer | undefined {
   if (attributes === undefined || identity === null) return attributes;
+  return replaceIdentity(attributes, identity);
+}
+
+/** `attributes` with `identity`, and with nothing else under its names. */
+export function replaceIdentity(attributes: Buffer, identity: readonly ConnectionAttribute[]): Buffer {
   const all = replaceConnectionAttributes(attributes, RESERVED, identity);
   return all.length <= MAX_ATTRIBUTE_BYTES ? all : replaceConnectionAttributes(attributes, RESERVED, []);
 }

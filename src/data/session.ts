@@ -7,7 +7,8 @@
  * command boundaries are unknown.
  */
 import type { AuthBridge } from '../../protocol/auth-bridge.ts';
-import type { ConnectionFacts } from '../../protocol/connection-events.ts';
+import { CLIENT_CONNECT_ATTRS, hasCapability } from '../../protocol/capability-flags.ts';
+import type { Compression, ConnectionFacts } from '../../protocol/connection-events.ts';
 import { encodeErr } from '../../protocol/err-packet.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { add, type EndReason, THREAD } from '../shared/counters.ts';
@@ -15,13 +16,16 @@ import type { SessionFacts } from '../shared/messages.ts';
 import type { BoundaryKnowledge } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
 import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
+import { clientIdentity } from './handshake-changes.ts';
 import { encodeErrDuring, Login } from './login.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
 import { endReasonFor, type Refusal } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
 import { type EndingSession, type Parting, SessionEnd } from './session-end.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
-import { ChangeUserRelay } from './tls/change-user-relay.ts';
+import { ChangeUserRelay, type ChangingSession } from './tls/change-user-relay.ts';
+import { CompressedChangeUserGuard } from './tls/compressed-change-user.ts';
+import { tlsFactsOf } from './tls/handshake.ts';
 
 type Phase = 'placing' | 'connection' | 'command' | 'opaque' | 'closed';
 
@@ -37,8 +41,12 @@ export class Session implements ConnectionSink, EndingSession {
   #server: Connection | null = null;
   /** There in the connection phase. */
   #login: Login | null = null;
-  /** There while command boundaries are known. */
+  /** There while command boundaries are known, or COM_CHANGE_USER is to be stopped at. */
   #commands: CommandWatch | null = null;
+  /** Agreed at the login, for COM_CHANGE_USER. */
+  #capabilities = 0;
+  /** There after the login where only one side has TLS. */
+  #bridge: AuthBridge | null = null;
 
   constructor(context: ThreadContext, route: RouteState, id: number, accepted: Accepted | Connection) {
     this.#context = context;
@@ -132,11 +140,11 @@ export class Session implements ConnectionSink, EndingSession {
   }
 
   get isIdle(): boolean {
-    return this.#isRelaying && (this.#commands === null || this.#commands.isIdle);
+    return this.#phase === 'opaque' || (this.#phase === 'command' && (this.#commands?.isIdle ?? true));
   }
 
   get isUnused(): boolean {
-    return this.boundary() !== 'busy' && (this.#commands?.isUnused ?? false);
+    return this.boundary() !== 'busy' && this.hasBoundaries && (this.#commands?.isUnused ?? false);
   }
 
   boundary(): BoundaryKnowledge {
@@ -159,6 +167,7 @@ export class Session implements ConnectionSink, EndingSession {
     this.#placement = null;
     this.#server = null;
     this.#login = null;
+    this.#bridge?.end();
     if (login !== null) return login.abandon();
     if (server === null) return;
     if (parting === 'leave') this.#context.farewells.leave(server);
@@ -167,7 +176,8 @@ export class Session implements ConnectionSink, EndingSession {
   }
 
   facts(): SessionFacts {
-    return this.#account.facts(this.#state(), this.#commands?.isInTransaction ?? false);
+    const isInTransaction = this.hasBoundaries && (this.#commands?.isInTransaction ?? false);
+    return this.#account.facts(this.#state(), isInTransaction);
   }
 
   #state(): string {
@@ -198,7 +208,7 @@ export class Session implements ConnectionSink, EndingSession {
     this.#login = new Login(this.#context, this.#route, parties, this.#placement, {
       onIntroduced: (response) => this.#account.introduced(response),
       onAuthenticated: (facts, fromServer, fromClient, bridge) => {
-        if (bridge !== undefined) this.#relayChangesOfUser(connection, facts, bridge);
+        this.#bridge = bridge ?? null;
         this.#authenticated(member, facts, fromServer, fromClient);
       },
       onTls: (fromClient) => this.#tlsBegins(fromClient),
@@ -220,30 +230,55 @@ export class Session implements ConnectionSink, EndingSession {
     this.#login = null;
     this.#phase = 'command';
     this.#account.authenticated();
-    if (this.#context.config().relay.tracking) {
-      const watch = new CommandWatch(this.#context, this.#route, member, facts, (reason) => {
-        if (reason !== 'compression') add(this.#context.cells, THREAD.trackerGaveUp, 1);
-        this.#becomeOpaque(reason);
-      });
-      if (this.#phase === 'command') this.#commands = watch;
-    } else {
-      this.#becomeOpaque('tracking switched off');
-    }
+    this.#capabilities = facts.sharedCapabilities;
+    const isWatched = this.#context.config().relay.tracking || this.#bridge !== null;
+    if (isWatched) this.#watch(member, facts);
+    else this.#becomeOpaque('tracking switched off');
+    const guard = this.#bridge === null ? null : this.#guardCompressed(facts.compression);
     if (fromServer.length > 0) this.#relayToClient(fromServer, 0, fromServer.length);
-    if (fromClient.length > 0) this.#relayToServer(fromClient, 0, fromClient.length);
+    if (fromClient.length > 0) (guard ?? this).onBytes('client', fromClient, fromClient.length);
   }
 
-  /** Where only one side has TLS, passwords are sent in two forms. */
-  #relayChangesOfUser(server: Connection, { sharedCapabilities }: ConnectionFacts, bridge: AuthBridge): void {
-    new ChangeUserRelay(this.#client, server, bridge, sharedCapabilities, {
-      sink: this,
-      isIdle: () => this.#commands?.isIdle ?? false,
-      observe: (side, packet) => {
-        if (side === 'client') this.#commands?.onClientBytes(packet, 0, packet.length);
-        else this.#commands?.onServerBytes(packet, 0, packet.length);
+  #watch(member: Member, facts: ConnectionFacts): void {
+    const addsIdentity =
+      this.#route.bound.clientAttributes && hasCapability(facts.clientCapabilities, CLIENT_CONNECT_ATTRS);
+    const onOpaque = (reason: string): void => {
+      if (reason !== 'compression') add(this.#context.cells, THREAD.trackerGaveUp, 1);
+      this.#becomeOpaque(reason);
+    };
+    const stopsAtChangeUser = addsIdentity || this.#bridge !== null;
+    const watch = new CommandWatch(this.#context, this.#route, member, facts, onOpaque, stopsAtChangeUser);
+    if (this.#phase === 'command') this.#commands = watch;
+  }
+
+  /** Nobody could translate a password that is sent inside compressed packets. */
+  #guardCompressed(compression: Compression): ConnectionSink | null {
+    if (compression.kind === 'none') return null;
+    return new CompressedChangeUserGuard(this.#client, compression.kind, this, (refusal, encode) =>
+      this.#end.refuse(refusal, encode),
+    );
+  }
+
+  /** What the walk over the client's bytes has stopped at. */
+  #changeUser(chunk: Buffer): void {
+    const [client, server, commands] = [this.#client, this.#server, this.#commands];
+    if (server === null || commands === null) return;
+    const changing: ChangingSession = {
+      ...{ client, server, capabilities: this.#capabilities, bridge: this.#bridge, sink: this },
+      identity: this.#route.bound.clientAttributes ? clientIdentity(client, tlsFactsOf(client)) : null,
+      underWay: () => {
+        if (this.#phase !== 'command') return this.#phase === 'opaque' ? 'unknown' : 'over';
+        return commands.isIdle ? 'nothing' : 'something';
       },
-      refuseCommand: (refusal, sequenceId) => this.#refuse(refusal, sequenceId),
-    });
+      toServer: (seen, isCommand) => {
+        this.#account.toServer(seen.length);
+        if (isCommand) commands.letChangeUserPass();
+        commands.onClientBytes(seen, 0, seen.length);
+      },
+      toClient: (packet) => this.#relayToClient(packet, 0, packet.length),
+      refuseCommand: (refusal, sequenceId) => this.#end.refuse(refusal, (err) => encodeErr(err, sequenceId)),
+    };
+    new ChangeUserRelay(changing, chunk);
   }
 
   #tlsBegins(fromClient: Buffer): void {
@@ -255,14 +290,15 @@ export class Session implements ConnectionSink, EndingSession {
   /** From here on everything is relayed and nothing is known of boundaries. */
   #becomeOpaque(reason: string): void {
     this.#phase = 'opaque';
-    this.#commands = null;
+    if (!this.#commands?.isGuarding) this.#commands = null;
     this.#account.becameOpaque(reason);
   }
 
   #relayToServer(buffer: Buffer, start: number, end: number): void {
-    this.#account.toServer(end - start);
-    this.#commands?.onClientBytes(buffer, start, end);
-    if (this.#server?.write(buffer, start, end)) this.#stall(this.#client);
+    const walked = this.#commands?.onClientBytes(buffer, start, end) ?? end;
+    this.#account.toServer(walked - start);
+    if (this.#server?.write(buffer, start, walked)) this.#stall(this.#client);
+    if (walked < end) this.#changeUser(buffer.subarray(walked, end));
   }
 
   #relayToClient(buffer: Buffer, start: number, end: number): void {
@@ -294,9 +330,7 @@ export class Session implements ConnectionSink, EndingSession {
     if (this.#member !== null) this.#context.signal('server-closed', this.#member);
   }
 
-  #refuse(refusal: Refusal, sequenceId?: number): void {
-    this.#end.refuse(refusal, (err) =>
-      sequenceId === undefined ? encodeErrDuring(this.#login, err) : encodeErr(err, sequenceId),
-    );
+  #refuse(refusal: Refusal): void {
+    this.#end.refuse(refusal, (err) => encodeErrDuring(this.#login, err));
   }
 }

@@ -37,6 +37,8 @@ export type LabRoute = (typeof LAB_ROUTES)[number];
 
 export type LabOptions = {
   readonly mode?: 'fast' | 'portable';
+  /** `relay.tracking`; default true. */
+  readonly tracking?: boolean;
   /** More keys of the configuration, as YAML. */
   readonly config?: string;
   /** `maxConnections` of the routes to the primary. */
@@ -200,6 +202,7 @@ export function secondaryAt(server: ScriptedServer, facts: Partial<Member> = {})
 
 export function labConfig({
   mode = 'fast',
+  tracking = true,
   config = '',
   rwLimit = 0,
   routeKeys = '',
@@ -214,7 +217,7 @@ routes:
   - { name: x-rw, listen: "127.0.0.1:0", role: primary, protocol: x, maxConnections: ${rwLimit} }
   - { name: x-ro, listen: "127.0.0.1:0", role: secondary, protocol: x }
 ${routes}
-relay: { mode: ${mode} }
+relay: { mode: ${mode}, tracking: ${tracking} }
 ${config}`,
   });
 }

@@ -46,6 +46,11 @@ export function connectTls(
   });
 }
 
+/** Null where the connection has no TLS. */
+export function tlsFactsOf({ tls }: Connection): TlsFacts | null {
+  return tls === null ? null : factsOf(tls);
+}
+
 function factsOf(socket: TLSSocket): TlsFacts {
   return { version: socket.getProtocol() ?? '', cipher: socket.getCipher().name };
 }

@@ -44,6 +44,8 @@ t.test('TLS modes on a real server', { skip: noMysql }, async (t) => {
     await trySha256(t, lab, server);
     await tryCertificates(t, lab, server);
     await tryCompression(t, sandbox, lab);
+    await tryCompressedChanges(t, lab);
+    await tryClaims(t, lab);
     t.match(
       await mysqlClient(sandbox, lab.port('preferred-required'), "SHOW STATUS LIKE 'Ssl_version'"),
       [/TLSv1/],
@@ -103,6 +105,42 @@ async function tryCompression(t: Test, sandbox: Sandbox, lab: DataLab): Promise<
       const hash = createHash('sha256').update(value).digest('hex');
       t.same([seen, digest, value.length], [algorithm, hash, 5_000_000], `${algorithm} through ${name}`);
     }
+  }
+}
+
+/** What is inside compressed packets is not translated: where that would matter, it does not leave the router. */
+async function tryCompressedChanges(t: Test, lab: DataLab): Promise<void> {
+  for (const { name, isSecure, isTranslated } of [
+    { name: 'required-required', isSecure: true, isTranslated: false },
+    ...MIXED.map((mixed) => ({ ...mixed, isTranslated: true })),
+  ]) {
+    const ssl = isSecure ? { ssl: { rejectUnauthorized: false } } : {};
+    const connection = await connectTo(lab.port(name), { ...ssl, compress: true });
+    await connection.query('SELECT 1');
+    const outcome = await connection.changeUser(ACCOUNTS.app).then(() => 'changed', errorName);
+    t.equal(outcome, isTranslated ? '2026' : 'changed', `a compressed change of user through ${name}`);
+    connection.destroy();
+  }
+}
+
+/** Whatever a client says of itself, at its login or later. */
+async function tryClaims(t: Test, lab: DataLab): Promise<void> {
+  const claim = { connectAttributes: { _client_ip: '6.6.6.6', _client_ssl_version: 'none' } };
+  for (const [name, ssl] of [
+    ['disabled-disabled', {}],
+    ['passthrough-as-client', {}],
+    ['required-required', { ssl: { rejectUnauthorized: false } }],
+    ['required-disabled', { ssl: { rejectUnauthorized: false } }],
+  ] as const) {
+    const connection = await connectTo(lab.port(name), { ...ssl, ...claim });
+    for (const when of ['login', 'change of user']) {
+      if (when !== 'login') await connection.changeUser(ACCOUNTS.app);
+      const [rows] = await connection.query<RowDataPacket[]>(VALUES);
+      const values = Object.fromEntries(rows.map(({ attr_name, attr_value }) => [attr_name, attr_value]));
+      t.equal(values['_client_ip'], '127.0.0.1', `${name}: the address at the ${when} is the router’s word`);
+      t.match(values['_client_ssl_version'] ?? 'plain', 'ssl' in ssl ? /^TLSv1/ : 'plain');
+    }
+    await connection.end();
   }
 }
 
@@ -229,3 +267,6 @@ const ATTRIBUTES = `
   FROM performance_schema.session_account_connect_attrs
   WHERE processlist_id = CONNECTION_ID() AND attr_name IN
     ('_client_ip', '_client_port', '_client_ssl_cipher', '_client_ssl_version')`;
+const VALUES = `
+  SELECT attr_name, attr_value FROM performance_schema.session_account_connect_attrs
+  WHERE processlist_id = CONNECTION_ID()`;
