@@ -28,21 +28,20 @@ export type Roster = {
  */
 export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | null): Roster {
   const byAddress = new Map(input.observations.map((observation) => [observation.address, observation]));
+  const before = indexMembers(input.previous.members);
   const entryOf = (id: string, address: string, isSeed: boolean): Entry => ({
     id,
     address,
     isSeed,
     observation: byAddress.get(address),
-    before: input.previous.members.find((member) =>
-      id === '' ? member.address === address : member.id === id,
-    ),
+    before: id === '' ? before.byAddress.get(address) : before.byId.get(id),
   });
 
   const entries: Entry[] = [];
   const alarms: string[] = [];
   const seen = new Set<string>();
   for (const address of input.settings.seeds) {
-    const id = seedIdentity(input, byAddress.get(address), rows, address);
+    const id = seedIdentity(input, byAddress.get(address), rows, before.byAddress.get(address), address);
     // One server under two names is one member.
     if (id !== '' && seen.has(id)) continue;
     seen.add(id);
@@ -51,23 +50,40 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
   const discovered: Entry[] = [];
   // A seed under another name than the group's would be met twice, so nobody is discovered before all seeds are heard.
   const areSeedsHeard = input.settings.seeds.every((seed) => isHeard(byAddress.get(seed)));
-  const isKnown = (id: string) => input.previous.members.some((member) => member.id === id);
   const known =
-    rows?.map((row) => placeOf(input, row, byAddress)).filter(({ id }) => areSeedsHeard || isKnown(id)) ??
-    input.previous.members;
+    rows
+      ?.map((row) => placeOf(input, row, byAddress, before.byId.get(row.id)))
+      .filter(({ id }) => areSeedsHeard || before.byId.has(id)) ?? input.previous.members;
+  const holders = new Map(entries.map((entry) => [entry.address, entry]));
   for (const { id, address } of known) {
     if (id === '' || address === '' || seen.has(id)) continue;
-    const holder = [...entries, ...discovered].find((entry) => entry.address === address);
+    const holder = holders.get(address);
     if (holder !== undefined) {
       if (rows !== null)
         alarms.push(`the group reports both ${holder.id || 'another'} and ${id} at ${address}`);
       continue;
     }
     seen.add(id);
-    discovered.push(entryOf(id, address, false));
+    const entry = entryOf(id, address, false);
+    holders.set(address, entry);
+    discovered.push(entry);
   }
   discovered.sort((a, b) => (a.address < b.address ? -1 : 1));
   return { entries: [...entries, ...discovered], alarms };
+}
+
+type MemberIndex = {
+  readonly byId: ReadonlyMap<string, Member>;
+  readonly byAddress: ReadonlyMap<string, Member>;
+};
+
+/** Of several the first counts. */
+function indexMembers(members: readonly Member[]): MemberIndex {
+  const reversed = members.toReversed();
+  return {
+    byId: new Map(reversed.map((member) => [member.id, member])),
+    byAddress: new Map(reversed.map((member) => [member.address, member])),
+  };
 }
 
 /** Where a member is dialled: what somebody knows of it, else what the group reports. */
@@ -84,11 +100,12 @@ function rowIdentity(
  * that address no longer; else where the group says, which may be a name that only the members can resolve.
  */
 function placeOf(
-  { previous, nowMs, endpoints }: DecisionInput,
+  { nowMs, endpoints }: DecisionInput,
   row: ViewRow,
   observations: ReadonlyMap<string, Observation>,
+  before: Member | undefined,
 ): { readonly id: string; readonly address: string } {
-  const address = previous.members.find(({ id }) => id === row.id)?.address ?? '';
+  const address = before?.address ?? '';
   const answer = observations.get(address)?.answer;
   const answeredThere = answer?.serverUuid === row.id && nowMs - answer.answeredAtMs < FORMER_PLACE_MS;
   return answeredThere && endpoints?.has(row.id) !== true
@@ -101,6 +118,7 @@ function seedIdentity(
   input: DecisionInput,
   observation: Observation | undefined,
   rows: readonly ViewRow[] | null,
+  before: Member | undefined,
   address: string,
 ): string {
   const answered = observation?.answer?.serverUuid ?? '';
@@ -109,7 +127,7 @@ function seedIdentity(
   }
   const row = rows?.find((candidate) => rowIdentity(candidate, input.endpoints).address === address);
   if (row !== undefined) return row.id;
-  return answered || (input.previous.members.find((member) => member.address === address)?.id ?? '');
+  return answered || (before?.id ?? '');
 }
 
 /** So long a member that has gone silent is looked for where it was met last. */

@@ -60,11 +60,10 @@ export function topologyDifference(before: Topology, after: Topology): TopologyD
   return { isChanged, primary, quorum, groupName, mode, cluster, alarmsRaised, alarmsCleared, members };
 }
 
+type Mention = Pick<Member, 'id' | 'address'>;
+
 /** The member of `members` that `wanted` is, by the rule above. */
-export function sameMember(
-  members: readonly Member[],
-  wanted: Pick<Member, 'id' | 'address'>,
-): Member | undefined {
+export function sameMember(members: readonly Member[], wanted: Mention): Member | undefined {
   if (wanted.id !== '') {
     const byId = members.find((member) => member.id === wanted.id);
     if (byId !== undefined) return byId;
@@ -74,13 +73,30 @@ export function sameMember(
   );
 }
 
+/** The same for many look-ups. */
+export function memberFinder(members: readonly Member[]): (wanted: Mention) => Member | undefined {
+  const byId = new Map<string, Member>();
+  const byAddress = new Map<string, Member>();
+  const unknownByAddress = new Map<string, Member>();
+  // Of several the first counts.
+  for (const member of members.toReversed()) {
+    byAddress.set(member.address, member);
+    if (member.id === '') unknownByAddress.set(member.address, member);
+    else byId.set(member.id, member);
+  }
+  return ({ id, address }) =>
+    id === '' ? byAddress.get(address) : (byId.get(id) ?? unknownByAddress.get(address));
+}
+
 function memberChanges(before: readonly Member[], after: readonly Member[]): readonly MemberChange[] {
   const changes: MemberChange[] = [];
+  const findAfter = memberFinder(after);
+  const findBefore = memberFinder(before);
   for (const member of before) {
-    if (sameMember(after, member) === undefined) changes.push({ kind: 'left', member });
+    if (findAfter(member) === undefined) changes.push({ kind: 'left', member });
   }
   for (const member of after) {
-    const old = sameMember(before, member);
+    const old = findBefore(member);
     if (old === undefined) {
       changes.push({ kind: 'joined', member });
       continue;

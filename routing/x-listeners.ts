@@ -1,15 +1,17 @@
 /**
  * Where members speak X Protocol: on a port of its own, which each server tells of itself.
  */
-import type { DecisionInput } from './observations.ts';
+import type { DecisionInput, MemberAnswer } from './observations.ts';
 import type { Member, Topology, XListener } from './topology.ts';
 
 /** The topology, each member with its X listener where that is known. */
-export function withXListeners(topology: Topology, input: DecisionInput): Topology {
+export function withXListeners(topology: Topology, { observations, settings }: DecisionInput): Topology {
+  const answers = new Map(observations.map(({ address, answer }) => [address, answer]));
+  const isStatic = settings.topology === 'static';
   return {
     ...topology,
     members: topology.members.map((member) => {
-      const x = xListenerOf(member, input);
+      const x = xListenerOf(member, answers.get(member.address) ?? null, isStatic);
       return x === null ? member : { ...member, x };
     }),
   };
@@ -23,15 +25,13 @@ export function asReachedByX(topology: Topology): Topology {
   };
 }
 
-function xListenerOf(member: Member, { observations, settings }: DecisionInput): XListener | null {
+function xListenerOf(member: Member, answer: MemberAnswer | null, isStatic: boolean): XListener | null {
   if (member.dial === null) return null;
   const { host, port } = member.dial;
   // Nobody is asked there, so the usual place has to do: 33060 for 3306, as MySQL Router has it for metadata without one.
-  if (settings.topology === 'static')
-    return port * 10 > MAX_PORT ? null : { dial: { host, port: port * 10 }, greets: false };
-  const answer = observations.find(({ address }) => address === member.address)?.answer;
+  if (isStatic) return port * 10 > MAX_PORT ? null : { dial: { host, port: port * 10 }, greets: false };
   // Another server may have taken the address.
-  if (answer == null || answer.serverUuid !== member.id) return fromMetadata(member, host);
+  if (answer === null || answer.serverUuid !== member.id) return fromMetadata(member, host);
   return answer.mysqlxPort === null
     ? null
     : { dial: { host, port: answer.mysqlxPort }, greets: answer.mysqlxGreets };

@@ -1,8 +1,7 @@
 /**
  * Watches the members, decides, publishes: the main thread's part of routing.
  *
- * A decision is made after everything that was seen, and at every tick, because confirmations lapse by themselves; it is
- * published only when something differs.
+ * When a decision is made is the schedule's business (decision-schedule.ts); it is published only when something differs.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -10,6 +9,7 @@ import { auroraDomainOf } from '../../routing/aurora-domain.ts';
 import { decide } from '../../routing/decision.ts';
 import {
   type Decision,
+  type DecisionInput,
   type DecisionMemory,
   type DecisionSettings,
   type DecisionTopology,
@@ -22,6 +22,7 @@ import type { Config, TopologyKind } from '../config/config.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { Signal } from '../shared/signals.ts';
 import { recordDecision } from './decision-events.ts';
+import { DecisionSchedule, QUIET_INTERVAL_MS, type Standing, TICK_MS } from './decision-schedule.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import { seedSources } from './discovery/seed-sources.ts';
 import type { SourceReport } from './discovery/source.ts';
@@ -33,7 +34,7 @@ import { MemberWatch } from './member-watch.ts';
 import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
 import { RouterRegistration } from './metadata/registration.ts';
 import type { RegisteredRoute } from './metadata/router-row.ts';
-import { createDoubtPace, type Pace } from './pace.ts';
+import { createDoubtPace, hurryGapMs, type Pace } from './pace.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
 import { recordTrouble } from './trouble-events.ts';
 import type { ProbeCounts, WatchedAddress, WatchSettings } from './watch-options.ts';
@@ -57,6 +58,8 @@ export type ControlPlaneOptions = {
   readonly programVersion?: string;
   /** 0 to 1; default Math.random. */
   readonly random?: () => number;
+  /** Default: that of routing/decision.ts. */
+  readonly decide?: (input: DecisionInput) => Decision;
 };
 
 export type ControlPlane = {
@@ -81,6 +84,8 @@ class Control implements ControlPlane {
   readonly #resolver: NameResolver;
   readonly #now: () => number;
   readonly #random: () => number;
+  readonly #decide: (input: DecisionInput) => Decision;
+  readonly #schedule: DecisionSchedule;
   readonly #slots = createMemberSlots();
   readonly #watches = new Map<string, MemberWatch>();
   readonly #discovery: Discovery;
@@ -92,11 +97,12 @@ class Control implements ControlPlane {
   #topology: Topology = EMPTY_TOPOLOGY;
   #memory: DecisionMemory = EMPTY_MEMORY;
   #lastPrimary: string | null = null;
-  readonly #doubtPace = createDoubtPace(() => this.#config.probe);
+  readonly #doubtPace = createDoubtPace(() => ({
+    ...this.#config.probe,
+    hurryGapMs: hurryGapMs(this.#watches.size),
+  }));
   #pace: Pace;
   #lastTickAtMs: number;
-  #isDeciding = false;
-  #isClosed = false;
 
   constructor(options: ControlPlaneOptions) {
     this.#config = options.config;
@@ -105,6 +111,8 @@ class Control implements ControlPlane {
     this.#now = options.now ?? (() => performance.now());
     this.#events = dampMemberEvents(options.events, this.#now);
     this.#random = options.random ?? Math.random;
+    this.#decide = options.decide ?? decide;
+    this.#schedule = new DecisionSchedule({ decide: (cause) => this.#renew(cause), now: this.#now });
     this.#pace = { intervalMs: options.config.probe.doubtIntervalMs, isMetadataHurried: true };
     this.#stateFile = createStateFile(() => this.#config.cluster.stateFile, options.events);
     this.#discovery = createDiscovery({
@@ -118,7 +126,7 @@ class Control implements ControlPlane {
         recordReport(this.#events, report);
         for (const [address, watch] of this.#watches)
           watch.follow(this.#discovery.destination(address)?.dialHost ?? null);
-        this.#decide(`discovery by ${report.name}`);
+        this.#schedule.note(`discovery by ${report.name}`, 'news');
       },
     });
     this.#programVersion = options.programVersion ?? '';
@@ -130,7 +138,7 @@ class Control implements ControlPlane {
     });
     this.#lastTickAtMs = this.#now();
     this.#tick = setInterval(() => this.#checkTime(), TICK_MS);
-    this.#decide('start');
+    this.#schedule.decide('start');
   }
 
   topology(): Topology {
@@ -146,10 +154,15 @@ class Control implements ControlPlane {
   }
 
   signal({ kind, address, errorNumber }: Signal): void {
-    if (kind === 'server-error' && errorNumber === ER_RUN_HOOK_ERROR)
+    if (kind === 'server-error' && errorNumber === ER_RUN_HOOK_ERROR) {
       this.#watches.get(address)?.noteRefusal();
-    // Whoever it was about, what the others think of it matters as much.
-    for (const watch of this.#watches.values()) watch.hurry();
+      this.#schedule.note(`a commit refused by ${address}`, 'news');
+    }
+    const { primary, groupName } = this.#topology;
+    const about = this.#watches.get(address);
+    // What the others of a group think of it matters as much, and who takes over from a primary. Else it is its own affair.
+    const isOwnAffair = about !== undefined && groupName === null && primary !== null && primary !== address;
+    for (const watch of isOwnAffair ? [about] : this.#watches.values()) watch.hurry();
   }
 
   reload(config: ControlConfig): void {
@@ -174,11 +187,11 @@ class Control implements ControlPlane {
     const settings = this.#watchSettings();
     for (const watch of this.#watches.values()) watch.configure(settings);
     this.#registration.configure(registrationSettings(config, this.#programVersion));
-    this.#decide('reload');
+    this.#schedule.decide('reload');
   }
 
   close(): void {
-    this.#isClosed = true;
+    this.#schedule.close();
     this.#registration.close();
     clearInterval(this.#tick);
     this.#closeWatches();
@@ -196,33 +209,35 @@ class Control implements ControlPlane {
     const now = this.#now();
     const hasStoodStill = now - this.#lastTickAtMs > STALL_MS;
     this.#lastTickAtMs = now;
-    if (!hasStoodStill) this.#decide('time has passed');
+    if (!hasStoodStill) this.#schedule.tick();
     else for (const watch of this.#watches.values()) watch.hurry();
   }
 
-  #decide(cause: string): void {
-    // A watch that is made or closed on the way may tell something at once.
-    if (this.#isClosed || this.#isDeciding) return;
-    this.#isDeciding = true;
-    try {
-      this.#discovery.settle({
-        isHeard: (address) => isHeard(this.#watches.get(address)?.observation),
-        idAt: (address) => this.#watches.get(address)?.observation.answer?.serverUuid ?? '',
-      });
-      let decision = this.#makeDecision();
-      // Addresses that were just discovered may be known already, literal ones are.
-      if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
-      this.#memory = decision.memory;
-      const isNews = this.#accept(decision, cause);
-      this.#registration.consider(this.#topology);
-      this.#setPace(decision.isInDoubt, isNews);
-    } finally {
-      this.#isDeciding = false;
-    }
+  #renew(cause: string): Standing {
+    this.#discovery.settle({
+      isHeard: (address) => isHeard(this.#watches.get(address)?.observation),
+      idAt: (address) => this.#watches.get(address)?.observation.answer?.serverUuid ?? '',
+    });
+    let decision = this.#makeDecision();
+    // Addresses that were just discovered may be known already, literal ones are.
+    if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
+    this.#memory = decision.memory;
+    const isNews = this.#accept(decision, cause);
+    this.#registration.consider(this.#topology);
+    this.#setPace(decision.isInDoubt, isNews);
+    return decision.isInDoubt ? 'in-doubt' : this.#isQuiet() ? 'quiet' : 'unsettled';
+  }
+
+  #isQuiet(): boolean {
+    const lapsingMs = this.#now() - this.#config.probe.confirmationTtlMs / 2 + QUIET_INTERVAL_MS;
+    return [...this.#watches.values()].every(
+      ({ observation: { answer, failure, refusingSinceMs = null } }) =>
+        failure === null && refusingSinceMs === null && (answer === null || answer.askedAtMs > lapsingMs),
+    );
   }
 
   #makeDecision(): Decision {
-    return decide({
+    return this.#decide({
       observations: [...this.#watches.values()].map((watch) => watch.observation),
       previous: this.#topology,
       memory: this.#memory,
@@ -267,8 +282,9 @@ class Control implements ControlPlane {
 
   /** @returns true when an address was added */
   #watchExactly(wanted: readonly string[]): boolean {
+    const kept = new Set(wanted);
     for (const [address, watch] of this.#watches) {
-      if (wanted.includes(address)) continue;
+      if (kept.has(address)) continue;
       watch.close();
       this.#watches.delete(address);
     }
@@ -292,7 +308,7 @@ class Control implements ControlPlane {
       settings: this.#watchSettings(),
       now: this.#now,
       random: this.#random,
-      onObservation: (cause) => this.#decide(cause),
+      onObservation: (cause, urgency) => this.#schedule.note(cause, urgency),
       onTrouble: (trouble) => {
         recordTrouble(this.#events, target.address, this.#config.cluster.user, trouble);
         if (trouble !== null) this.#discovery.refresh();
@@ -323,6 +339,7 @@ class Control implements ControlPlane {
       account: { user: cluster.user, password: cluster.password, tls: cluster.tls },
       intervalMs: this.#pace.intervalMs,
       timeoutMs: probe.timeoutMs,
+      hurryGapMs: hurryGapMs(this.#watches.size),
       metadata: readerSettings(this.#config, this.#pace.isMetadataHurried),
     };
   }
@@ -349,5 +366,4 @@ const DECISION_TOPOLOGIES = {
 
 /** What a commit is told that its group did not take. */
 const ER_RUN_HOOK_ERROR = 3100;
-const TICK_MS = 50;
 const STALL_MS = 500;

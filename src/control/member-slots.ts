@@ -5,7 +5,7 @@
  * its former member counted is not soon mixed with another's.
  */
 import type { Member } from '../../routing/topology.ts';
-import { sameMember } from '../../routing/topology-difference.ts';
+import { memberFinder } from '../../routing/topology-difference.ts';
 import { MAX_MEMBER_SLOTS } from '../shared/counters.ts';
 
 export type MemberSlots = {
@@ -19,7 +19,8 @@ export function createMemberSlots(count: number = MAX_MEMBER_SLOTS - 1): MemberS
   let assigned: readonly Member[] = [];
   return {
     assign(members) {
-      const kept = members.map((member) => ({ member, slot: sameMember(assigned, member)?.slot ?? -1 }));
+      const findAssigned = memberFinder(assigned);
+      const kept = members.map((member) => ({ member, slot: findAssigned(member)?.slot ?? -1 }));
       const inUse = new Set(kept.map(({ slot }) => slot));
       for (const { slot } of assigned) if (slot !== -1 && !inUse.has(slot)) free.push(slot);
       assigned = kept.map(({ member, slot }) => ({

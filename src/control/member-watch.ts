@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 
+import { isNews } from '../../routing/answer-news.ts';
 import {
   type Failure,
   type MemberAnswer,
@@ -107,7 +108,7 @@ export class MemberWatch {
     switch (this.#link.kind) {
       case 'none':
       case 'idle': {
-        const waitMs = this.#lastStepAtMs + HURRY_GAP_MS - this.#options.now();
+        const waitMs = this.#lastStepAtMs + this.#settings.hurryGapMs - this.#options.now();
         this.#schedule(Math.max(0, waitMs));
         break;
       }
@@ -154,7 +155,7 @@ export class MemberWatch {
     this.#dropLink();
     this.#backoff.reset();
     this.#schedule(0);
-    this.#options.onObservation(`${this.address} is at ${host}`);
+    this.#options.onObservation(`${this.address} is at ${host}`, 'news');
   }
 
   #schedule(delayMs: number): void {
@@ -244,13 +245,15 @@ export class MemberWatch {
 
   #scheduleNextProbe(askedAtMs: number): void {
     const { now, random } = this.#options;
-    const intervalMs = this.#isHurried ? HURRY_GAP_MS : withJitter(this.#settings.intervalMs, random);
-    this.#schedule(Math.max(0, askedAtMs + intervalMs - now()));
+    const { hurryGapMs, intervalMs } = this.#settings;
+    const waitMs = this.#isHurried ? hurryGapMs : withJitter(intervalMs, random);
+    this.#schedule(Math.max(0, askedAtMs + waitMs - now()));
   }
 
   #accept(answer: MemberAnswer, session: ControlSession): void {
     if (answer.askedAtMs > (this.#refusingSinceMs ?? Number.POSITIVE_INFINITY)) this.#refusingSinceMs = null;
-    this.#metadata?.notice(this.#answer, answer);
+    const before = this.#answer;
+    this.#metadata?.notice(before, answer);
     this.#answer = answer;
     this.#lastProbeSeconds = (answer.answeredAtMs - answer.askedAtMs) / 1000;
     this.#lastAnswerAtMs = Date.now();
@@ -262,7 +265,8 @@ export class MemberWatch {
       this.#hasToldMissingStats = true;
       this.#options.onMissingStats();
     }
-    this.#options.onObservation(`answer of ${this.address}`);
+    const urgency = hadFailed || isNews(before, answer) ? 'news' : 'routine';
+    this.#options.onObservation(`answer of ${this.address}`, urgency);
     this.#readMetadata(session);
   }
 
@@ -277,9 +281,13 @@ export class MemberWatch {
     const reader = this.#metadata;
     if (this.#isClosed || reader === null || !reader.isDue() || this.#sessionInUse() !== session) return;
     // A failure of the session shows in the session.
+    const before = reader.reading;
     void session.readMetadata(reader).then(() => {
-      if (!this.#isClosed && this.#metadata === reader)
-        this.#options.onObservation(`metadata of ${this.address}`);
+      if (this.#isClosed || this.#metadata !== reader) return;
+      const { reading } = reader;
+      const isSameLack =
+        before?.state === reading?.state && before?.facts === null && reading?.facts === null;
+      this.#options.onObservation(`metadata of ${this.address}`, isSameLack ? 'routine' : 'news');
     });
   }
 
@@ -308,10 +316,10 @@ export class MemberWatch {
     const { kind, message, errorNumber } = failure;
     const label = kind.replaceAll('-', '_');
     this.#errorsByKind.set(label, (this.#errorsByKind.get(label) ?? 0) + 1);
-    const isNews = this.#failure?.kind !== kind;
+    const isAnother = this.#failure?.kind !== kind;
     this.#failure = { kind, atMs: this.#options.now() };
-    if (isNews) this.#options.onTrouble({ kind, message, errorNumber });
-    this.#options.onObservation(`${this.address}: ${kind}`);
+    if (isAnother) this.#options.onTrouble({ kind, message, errorNumber });
+    this.#options.onObservation(`${this.address}: ${kind}`, isAnother ? 'news' : 'routine');
   }
 
   /** Late is a failure to tell about, not a reason to leave: an answer that still comes is used. */
@@ -357,8 +365,6 @@ export class MemberWatch {
 }
 
 const NO_LINK: Link = { kind: 'none' };
-/** Time between two steps however many signals there are. */
-const HURRY_GAP_MS = 20;
 /** After its deadline an unanswered probe is waited for this long before another session is tried. */
 const PROBE_PATIENCE_MS = 10_000;
 /** Longer, because a server counts those that leave before they have logged in, and at 100 of them lets in nobody. */

@@ -17,7 +17,20 @@ export type DoubtPace = {
   after(isInDoubt: boolean, isNews: boolean, nowMs: number): Pace;
 };
 
-export type DoubtIntervals = { readonly intervalMs: number; readonly doubtIntervalMs: number };
+export type DoubtIntervals = {
+  readonly intervalMs: number;
+  readonly doubtIntervalMs: number;
+  /** See below. */
+  readonly hurryGapMs: number;
+};
+
+/**
+ * How long there is between two probes of a member, however great the hurry. With many members each is asked less often,
+ * so that all of them together do not keep a CPU busy; a signal is still followed by an answer within 50 ms with 100.
+ */
+export function hurryGapMs(members: number): number {
+  return Math.max(MIN_HURRY_GAP_MS, members * HURRY_GAP_PER_MEMBER_MS);
+}
 
 /**
  * Probes are closest together in the first seconds of doubt and after each piece of news while it lasts: an election
@@ -29,7 +42,7 @@ export function createDoubtPace(intervals: () => DoubtIntervals): DoubtPace {
   let newsAtMs = 0;
   return {
     after(isInDoubt, isNews, nowMs) {
-      const { intervalMs, doubtIntervalMs } = intervals();
+      const { intervalMs, doubtIntervalMs, hurryGapMs: leastMs } = intervals();
       if (!isInDoubt) {
         doubtSinceMs = null;
         return { intervalMs, isMetadataHurried: false };
@@ -38,7 +51,7 @@ export function createDoubtPace(intervals: () => DoubtIntervals): DoubtPace {
       doubtSinceMs ??= nowMs;
       // Members that change every moment are not asked ever faster for as long as they do.
       if (nowMs - doubtSinceMs >= DOUBT_MS) return { intervalMs, isMetadataHurried: false };
-      const eagerIntervalMs = Math.min(doubtIntervalMs, Math.max(MIN_EAGER_INTERVAL_MS, doubtIntervalMs / 4));
+      const eagerIntervalMs = Math.min(doubtIntervalMs, Math.max(leastMs, doubtIntervalMs / 4));
       const isEager = nowMs - newsAtMs < EAGER_MS;
       return { intervalMs: isEager ? eagerIntervalMs : doubtIntervalMs, isMetadataHurried: true };
     },
@@ -81,6 +94,7 @@ export function beforeExpiry(ms: number, random: () => number): number {
 
 const MAX_DOUBLINGS = 30;
 const EAGER_MS = 5000;
-const MIN_EAGER_INTERVAL_MS = 20;
+const MIN_HURRY_GAP_MS = 20;
+const HURRY_GAP_PER_MEMBER_MS = 0.5;
 /** A cluster that has been in doubt for so long is waited for at the usual pace. */
 const DOUBT_MS = 60_000;

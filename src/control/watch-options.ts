@@ -1,5 +1,6 @@
 /** What a member is watched with, and what its watch tells beside observations. */
 import type { FailureKind, Lag } from '../../routing/observations.ts';
+import type { Urgency } from './decision-schedule.ts';
 import type { MetadataReaderSettings } from './metadata/metadata-reader.ts';
 import type { NameResolver } from './resolver.ts';
 import type { ControlAccount } from './server-connection.ts';
@@ -9,6 +10,8 @@ export type WatchSettings = {
   readonly intervalMs: number;
   /** Deadline of one probe, and of one TCP connect. */
   readonly timeoutMs: number;
+  /** Time between two probes however many signals there are. */
+  readonly hurryGapMs: number;
   /** Null where metadata is not read. */
   readonly metadata: MetadataReaderSettings | null;
 };
@@ -33,7 +36,7 @@ export type MemberWatchOptions = {
   readonly now: () => number;
   readonly random: () => number;
   /** Called after everything that changed the observation. */
-  onObservation(cause: string): void;
+  onObservation(cause: string, urgency: Urgency): void;
   /** Called when the kind of failure changed, and with null when an answer ended a failure. */
   onTrouble(trouble: Trouble | null): void;
   /** Called once when it turns out that the account may not read view ids. */

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { createDoubtPace } from '../../src/control/pace.ts';
 
-const INTERVALS = { intervalMs: 250, doubtIntervalMs: 100 };
+const INTERVALS = { intervalMs: 250, doubtIntervalMs: 100, hurryGapMs: 20 };
 
 t.test('members are asked often while there is something to be waited for', async (t) => {
   const pace = createDoubtPace(() => INTERVALS);

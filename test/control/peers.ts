@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { pino } from 'pino';
+import { decide } from '../../routing/decision.ts';
 import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
 import {
   type ControlConfig,
@@ -54,6 +55,8 @@ export type PlaneUnderTest = {
   readonly published: Topology[];
   /** When the newest topology was published. */
   readonly publishedAtMs: () => number;
+  /** How often it has been decided. */
+  readonly decisions: () => number;
   /** The log, one JSON text a line. */
   readonly lines: readonly string[];
   until(what: string, condition: (topology: Topology) => boolean, timeoutMs?: number): Promise<Topology>;
@@ -121,10 +124,15 @@ export function startPlane(facts: PlaneFacts): PlaneUnderTest {
   const log = createEventLog(pino({ level: 'debug' }, { write: (line) => lines.push(line) }), 10_000);
   const published: Topology[] = [];
   let publishedAtMs = 0;
+  let decisions = 0;
   const plane = createControlPlane({
     config: controlConfig(facts),
     ...(facts.resolver === undefined ? {} : { resolver: facts.resolver }),
     events: log,
+    decide(input) {
+      decisions++;
+      return decide(input);
+    },
     publish(topology) {
       published.push(topology);
       publishedAtMs = performance.now();
@@ -135,6 +143,7 @@ export function startPlane(facts: PlaneFacts): PlaneUnderTest {
     lines,
     published,
     publishedAtMs: () => publishedAtMs,
+    decisions: () => decisions,
     until: (what, condition, timeoutMs = 15_000) =>
       waitFor({ what, timeoutMs, intervalMs: 5 }, async () => {
         const topology = published.at(-1) ?? EMPTY_TOPOLOGY;
