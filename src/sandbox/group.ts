@@ -60,8 +60,7 @@ export class Group {
     const size = options.size ?? 3;
     context.log(`starting a group with ${size} member${size === 1 ? '' : 's'}`);
     group.#members = await Promise.all(Array.from({ length: size }, () => group.#createServer()));
-    await Promise.all(group.#members.map((server) => group.#startConfigured(server)));
-    await group.bootstrap();
+    await group.bootstrap(group.#members, (server) => group.#startConfigured(server));
     if (options.metadata !== undefined) await group.installMetadata(options.metadata);
     context.log(`the group is up: ${group.#members.map((server) => server.address).join(', ')}`);
     return group;
@@ -73,17 +72,40 @@ export class Group {
   }
 
   /**
-   * Forms the group from its running members, the first of `members` leading: at the start, and again after
-   * the whole group was lost.
+   * Forms the group from its members, the first of `members` leading: at the start, and again after the whole group was
+   * lost. `prepare` is what each needs before it can join; by default they run.
    */
-  async bootstrap(members: readonly Server[] = this.#members): Promise<void> {
+  async bootstrap(
+    members: readonly Server[] = this.#members,
+    prepare: (server: Server) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     const [leader, ...others] = members;
     if (leader === undefined) throw new SandboxError('a group needs at least one member');
+    const led = prepare(leader).then(() => this.#lead(leader));
+    const prepared = others.map(prepare);
+    const { started } = await led;
+    await Promise.all([
+      started,
+      ...others.map(async (server, index) => {
+        await prepared[index];
+        await this.waitUntilOnline([server]);
+      }),
+    ]);
+  }
+
+  /** Returns when `leader` is a group of one; `started` is fulfilled when nobody can lead by mistake any more. */
+  async #lead(leader: Server): Promise<{ readonly started: Promise<unknown> }> {
     await leader.query('SET GLOBAL group_replication_bootstrap_group = ON');
-    await this.#startReplication(leader);
-    await leader.query('SET GLOBAL group_replication_bootstrap_group = OFF');
-    await this.waitUntilOnline([leader]);
-    await this.waitUntilOnline(others);
+    // Others can join it a second before this statement returns.
+    const started = this.#startReplication(leader).then(() =>
+      leader.query('SET GLOBAL group_replication_bootstrap_group = OFF'),
+    );
+    const online = waitFor({ what: `${leader.name} to lead`, timeoutMs: ONLINE_TIMEOUT_MS }, async () =>
+      (await this.#ownState(leader)) === 'ONLINE' ? true : undefined,
+    );
+    await Promise.race([online, started]);
+    await online;
+    return { started };
   }
 
   /** Throws when no reachable member knows a primary; with several, the first of `members`. */

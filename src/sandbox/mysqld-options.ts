@@ -11,6 +11,8 @@ export const SMALL_MYSQL: Variables = {
   innodb_log_buffer_size: '4M',
   innodb_flush_log_at_trx_commit: 2,
   innodb_doublewrite: 0,
+  // What is written is in the page cache, where it outlives the server's death; flushing it is a third of a start.
+  innodb_flush_method: 'nosync',
   // Containers often have no kernel AIO requests to spare.
   innodb_use_native_aio: 0,
   sync_binlog: 0,
