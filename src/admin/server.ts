@@ -5,14 +5,13 @@
  * has a deadline, so every answer comes within a second. All limits are low, for its clients are few: probes, a
  * scraper, an operator.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Listen } from '../config/config.ts';
 import type { EventLog } from '../shared/events.ts';
 import { createApi } from './api.ts';
 import { livez, readyz } from './health.ts';
-import { createExposition } from './metrics/exposition.ts';
 import type { AdminCounts } from './metrics/program-families.ts';
 import { STATUS_ICON, STATUS_SCRIPT, STATUS_STYLE } from './page/assets.ts';
 import { createStatusPage } from './page/status-page.ts';
@@ -35,6 +34,9 @@ export type AdminServer = {
 
 /** What an endpoint is given; only GET and HEAD come this far. */
 type Endpoint = (query: URLSearchParams, request: IncomingMessage) => Reply | Promise<Reply>;
+
+/** An import statement would read its getters too, of which one loads all of fetch: 70 ms of CPU at every start. */
+const { createServer } = process.getBuiltinModule('node:http');
 
 /** Starts the admin server. Rejects with the error of `listen` when the address cannot be bound. */
 export async function createAdminServer(options: AdminServerOptions): Promise<AdminServer> {
@@ -87,7 +89,10 @@ function createEndpoints(
   { sources, events }: AdminServerOptions,
   adminCounts: () => AdminCounts,
 ): ReadonlyMap<string, Endpoint> {
-  const exposition = createExposition(sources, adminCounts);
+  const exposition = lazily(async () => {
+    const { createExposition } = await import('./metrics/exposition.ts');
+    return createExposition(sources, adminCounts);
+  });
   const api = createApi(sources, events);
   const renderStatusPage = createStatusPage(sources, events);
   return new Map<string, Endpoint>([
@@ -102,13 +107,25 @@ function createEndpoints(
     ['/readyz', (query) => readyz(sources, query)],
     [
       '/metrics',
-      async (_, request) => ({ status: 200, ...(await exposition.render(request.headers.accept ?? '')) }),
+      async (_, request) => {
+        const { render } = await exposition();
+        return { status: 200, ...(await render(request.headers.accept ?? '')) };
+      },
     ],
     ['/api/v1/topology', api.topology],
     ['/api/v1/sessions', api.sessions],
     ['/api/v1/events', api.events],
     ['/api/v1/status', api.status],
   ]);
+}
+
+/** What takes time to load is made when it is first asked for, and then kept. */
+function lazily<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 async function answer(

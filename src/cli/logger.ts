@@ -5,7 +5,6 @@
  * beyond MAX_QUEUED_BYTES are dropped and counted. What is queued is written out when the process exits.
  */
 import pino, { type DestinationStream, type Logger } from 'pino';
-import pinoPretty from 'pino-pretty';
 import type { Config } from '../config/config.ts';
 import { MASK } from '../config/problems.ts';
 
@@ -18,13 +17,13 @@ export type ProgramLog = {
 };
 
 /** `isTerminal` decides what `format: auto` becomes. */
-export function createLogger(settings: Config['log'], isTerminal: boolean): ProgramLog {
+export async function createLogger(settings: Config['log'], isTerminal: boolean): Promise<ProgramLog> {
   let dropped = 0;
   const output = pino.destination({ dest: 1, sync: false, maxLength: MAX_QUEUED_BYTES });
   output.on('drop', () => dropped++);
   const isPretty = settings.format === 'pretty' || (settings.format === 'auto' && isTerminal);
   return {
-    log: createLog(settings.level, isPretty ? prettyStream(output, isTerminal) : output),
+    log: createLog(settings.level, isPretty ? await prettyStream(output, isTerminal) : output),
     droppedLines: () => dropped,
     flush: () => output.flushSync(),
   };
@@ -45,8 +44,9 @@ export function createLog(level: Config['log']['level'], output: DestinationStre
 }
 
 /** In this thread, not in a worker: a log that needs a thread of its own is lost with it. */
-function prettyStream(output: DestinationStream, isTerminal: boolean): DestinationStream {
-  const format = pinoPretty.prettyFactory({
+async function prettyStream(output: DestinationStream, isTerminal: boolean): Promise<DestinationStream> {
+  const { prettyFactory } = await import('pino-pretty');
+  const format = prettyFactory({
     colorize: isTerminal,
     translateTime: 'SYS:HH:MM:ss.l',
     singleLine: true,

