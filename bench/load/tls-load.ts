@@ -2,7 +2,7 @@
  * Clients with TLS, by mysql2: `node bench/load/tls-load.ts <mode> <port> <clients> <seconds>`. They cost more than the C load
  * does, so rates say little; the proxy's processor time for each operation is what is measured.
  *
- * Modes: `query` (point selects on sessions that stay open), `connect` (a full TLS handshake for each connect), `resume` (a
+ * Modes: `connect` (a full TLS handshake for each connect), `resume` (a
  * resumed one, where the other side allows it).
  */
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2/promise';
@@ -24,8 +24,7 @@ const ROWS = 100_000;
 const latenciesUs: number[] = [];
 const startedAtMs = performance.now();
 const endsAtMs = startedAtMs + Number(seconds) * 1000;
-const loop = mode === 'query' ? query : connectAndLeave;
-await Promise.all(Array.from({ length: Number(clients) }, loop));
+await Promise.all(Array.from({ length: Number(clients) }, connectAndLeave));
 const tookSeconds = (performance.now() - startedAtMs) / 1000;
 latenciesUs.sort((one, other) => one - other);
 const percentile = (part: number) => latenciesUs[Math.floor(latenciesUs.length * part)] ?? 0;
@@ -39,12 +38,6 @@ process.stdout.write(
     p999Us: percentile(0.999),
   })}\n`,
 );
-
-async function query(): Promise<void> {
-  const connection = await createConnection(options());
-  while (performance.now() < endsAtMs) await timed(() => ask(connection));
-  await connection.end();
-}
 
 async function connectAndLeave(): Promise<void> {
   while (performance.now() < endsAtMs) {

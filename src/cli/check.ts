@@ -4,8 +4,8 @@
 import { type ConfigSources, loadConfig } from '../config/load.ts';
 import { describeProblems } from '../config/problems.ts';
 import { showConfig } from '../config/show.ts';
-import { TlsFileError } from '../data/tls/material.ts';
 import { checkMaterials } from '../data/tls/material-store.ts';
+import { TlsFileError } from '../data/tls/pem-files.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 

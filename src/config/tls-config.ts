@@ -18,9 +18,11 @@ export type ClientTls = {
   /** Paths; null where none is given. Certificate and key are given together or not at all. */
   readonly certFile: string | null;
   readonly keyFile: string | null;
-  /** Given, clients need a certificate. */
+  /** File or folder given, clients need a certificate. */
   readonly caFile: string | null;
+  readonly caFolder: string | null;
   readonly crlFile: string | null;
+  readonly crlFolder: string | null;
   readonly ciphers: string | null;
   readonly hasSessionCache: boolean;
 };
@@ -32,6 +34,7 @@ export type ServerTls = {
   readonly caFile: string | null;
   readonly caFolder: string | null;
   readonly crlFile: string | null;
+  readonly crlFolder: string | null;
   readonly certFile: string | null;
   readonly keyFile: string | null;
   readonly ciphers: string | null;
@@ -59,7 +62,9 @@ export function toRouteTls(
       certFile: path('clientSslCert'),
       keyFile: path('clientSslKey'),
       caFile: path('clientSslCa'),
+      caFolder: path('clientSslCapath'),
       crlFile: path('clientSslCrl'),
+      crlFolder: path('clientSslCrlpath'),
       ciphers: route.clientSslCipher ?? tls.clientSslCipher ?? null,
       hasSessionCache: route.clientSslSessionCache ?? tls.clientSslSessionCache,
     },
@@ -69,6 +74,7 @@ export function toRouteTls(
       caFile: path('serverSslCa'),
       caFolder: path('serverSslCapath'),
       crlFile: path('serverSslCrl'),
+      crlFolder: path('serverSslCrlpath'),
       certFile: path('serverSslCert'),
       keyFile: path('serverSslKey'),
       ciphers: route.serverSslCipher ?? tls.serverSslCipher ?? null,
@@ -118,16 +124,27 @@ export function checkRouteTls(
       refuse('serverSslVerify', shown(server.verify), rule);
     }
     // Shared defaults may hold a CA for other routes.
-    if (route.clientSslCa !== undefined)
-      refuse('clientSslCa', shown(client.caFile), 'needs clientSslMode required, and it is passthrough');
+    for (const key of ['clientSslCa', 'clientSslCapath'] as const) {
+      if (route[key] === undefined) continue;
+      refuse(key, shown(route[key]), 'needs clientSslMode required, and it is passthrough');
+    }
     return problems;
   }
-  if (client.caFile !== null && client.mode !== 'required') {
+  for (const [key, path] of [
+    ['clientSslCa', client.caFile],
+    ['clientSslCapath', client.caFolder],
+  ] as const) {
+    if (path === null || client.mode === 'required') continue;
     const rule = `needs clientSslMode required, and it is ${client.mode}: clients without TLS show no certificate`;
-    refuse('clientSslCa', shown(client.caFile), rule);
+    refuse(key, shown(path), rule);
   }
-  if (client.crlFile !== null && client.caFile === null)
-    refuse('clientSslCrl', shown(client.crlFile), 'needs clientSslCa beside it');
+  for (const [key, path] of [
+    ['clientSslCrl', client.crlFile],
+    ['clientSslCrlpath', client.crlFolder],
+  ] as const) {
+    if (path !== null && client.caFile === null && client.caFolder === null)
+      refuse(key, shown(path), 'needs clientSslCa or clientSslCapath beside it');
+  }
   if (server.verify === 'disabled') return problems;
   if (server.caFile === null && server.caFolder === null)
     refuse('serverSslVerify', shown(server.verify), 'needs serverSslCa or serverSslCapath');
@@ -163,11 +180,14 @@ function flat({ client, server, minVersion }: RouteTls): Readonly<Record<string,
     clientSslCert: client.certFile,
     clientSslKey: client.keyFile,
     clientSslCa: client.caFile,
+    clientSslCapath: client.caFolder,
     clientSslCrl: client.crlFile,
+    clientSslCrlpath: client.crlFolder,
     clientSslCipher: client.ciphers,
     serverSslCa: server.caFile,
     serverSslCapath: server.caFolder,
     serverSslCrl: server.crlFile,
+    serverSslCrlpath: server.crlFolder,
     serverSslCert: server.certFile,
     serverSslKey: server.keyFile,
     serverSslCipher: server.ciphers,
@@ -188,11 +208,14 @@ const KEYS = [
   'clientSslCert',
   'clientSslKey',
   'clientSslCa',
+  'clientSslCapath',
   'clientSslCrl',
+  'clientSslCrlpath',
   'clientSslCipher',
   'serverSslCa',
   'serverSslCapath',
   'serverSslCrl',
+  'serverSslCrlpath',
   'serverSslCert',
   'serverSslKey',
   'serverSslCipher',
@@ -208,7 +231,9 @@ const PASSED_THROUGH: RouteTls = {
     certFile: null,
     keyFile: null,
     caFile: null,
+    caFolder: null,
     crlFile: null,
+    crlFolder: null,
     ciphers: null,
     hasSessionCache: true,
   },
@@ -218,6 +243,7 @@ const PASSED_THROUGH: RouteTls = {
     caFile: null,
     caFolder: null,
     crlFile: null,
+    crlFolder: null,
     certFile: null,
     keyFile: null,
     ciphers: null,
@@ -230,9 +256,12 @@ type FileKey =
   | 'clientSslCert'
   | 'clientSslKey'
   | 'clientSslCa'
+  | 'clientSslCapath'
   | 'clientSslCrl'
+  | 'clientSslCrlpath'
   | 'serverSslCa'
   | 'serverSslCapath'
   | 'serverSslCrl'
+  | 'serverSslCrlpath'
   | 'serverSslCert'
   | 'serverSslKey';

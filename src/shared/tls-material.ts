@@ -14,8 +14,8 @@ export type RouteTlsMaterial = {
     readonly cert: string;
     readonly key: string;
     /** Given, clients need a certificate. */
-    readonly ca: string | null;
-    readonly crl: string | null;
+    readonly ca: readonly string[] | null;
+    readonly crl: readonly string[] | null;
     readonly ciphers: string | null;
     /** 48 bytes, the same in all threads, so that a client may come back to any; null where no tickets are given. */
     readonly ticketKeys: Uint8Array | null;
@@ -25,7 +25,7 @@ export type RouteTlsMaterial = {
     readonly mode: RouteTls['server']['mode'];
     readonly verify: RouteTls['server']['verify'];
     readonly ca: readonly string[] | null;
-    readonly crl: string | null;
+    readonly crl: readonly string[] | null;
     readonly cert: string | null;
     readonly key: string | null;
     readonly ciphers: string | null;

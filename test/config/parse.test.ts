@@ -590,6 +590,12 @@ t.test('TLS settings that cannot work together are refused', async (t) => {
   t.match(refused('clientSslMode: required, clientSslCrl: crl.pem'), [
     /^clientSslCrl = .* needs clientSslCa/,
   ]);
+  t.match(refused('clientSslMode: preferred, clientSslCapath: cas, clientSslCrlpath: crls'), [
+    /^clientSslCapath = "cas": needs clientSslMode required, and it is preferred/,
+  ]);
+  t.match(refused('clientSslMode: required, clientSslCrlpath: crls'), [
+    /^clientSslCrlpath = "crls": needs clientSslCa or clientSslCapath/,
+  ]);
   t.match(refused('clientSslMode: required, serverSslMode: required, serverSslVerify: verify-ca'), [
     /^serverSslVerify = "verify-ca": needs serverSslCa or serverSslCapath/,
   ]);

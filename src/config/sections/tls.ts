@@ -44,9 +44,17 @@ function files() {
       doc: 'CA certificates, PEM. Given, only clients with a certificate signed by one of them get in; needs `clientSslMode: required`.',
       why: 'A second door before the account: without a certificate nobody reaches a member to try passwords.',
     }),
+    clientSslCapath: file({
+      doc: 'Folder of CA certificates, PEM, by any names; together with `clientSslCa` or in its place.',
+      why: 'For who keeps one file for each CA, as `openssl rehash` names them or otherwise.',
+    }),
     clientSslCrl: file({
-      doc: 'Certificate revocation list for `clientSslCa`, PEM.',
+      doc: 'Certificate revocation lists for `clientSslCa`, PEM; one for each CA there.',
       why: 'Keeps out client certificates that were withdrawn before they expire.',
+    }),
+    clientSslCrlpath: file({
+      doc: 'Folder of certificate revocation lists, PEM, by any names; together with `clientSslCrl` or in its place.',
+      why: 'It may be the folder of `clientSslCapath`: of each file what is meant is taken. Lists are fetched anew now and then: a file that is exchanged counts from the next look on.',
     }),
     clientSslCipher: text({
       doc: "Ciphers for clients, in OpenSSL's notation; TLS 1.3 suites by their names.",
@@ -58,12 +66,16 @@ function files() {
       why: "MySQL's own are signed by the `ca.pem` in its data directory, a different one on each member: put all of them into one file.",
     }),
     serverSslCapath: file({
-      doc: 'Folder of CA certificates, every file of it PEM; together with `serverSslCa` or in its place.',
-      why: 'For who keeps one file for each CA.',
+      doc: 'Folder of CA certificates, PEM, by any names; together with `serverSslCa` or in its place.',
+      why: 'For who keeps one file for each CA, as `openssl rehash` names them or otherwise.',
     }),
     serverSslCrl: file({
       doc: "Certificate revocation list for members' certificates, PEM.",
       why: 'Keeps the router from members whose certificate was withdrawn.',
+    }),
+    serverSslCrlpath: file({
+      doc: 'Folder of certificate revocation lists, PEM, by any names; together with `serverSslCrl` or in its place.',
+      why: 'As `clientSslCrlpath`.',
     }),
     serverSslCert: file({
       doc: 'Certificate the router shows to members, PEM; goes with `serverSslKey`.',

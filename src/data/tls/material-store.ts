@@ -10,7 +10,8 @@ import type { Config, RouteConfig } from '../../config/config.ts';
 import type { EventLog } from '../../shared/events.ts';
 import type { RouteTlsMaterial, TlsMaterials } from '../../shared/tls-material.ts';
 import { createCertificate } from './certificate.ts';
-import { filesOf, type OwnCertificate, readMaterial, signatureOf } from './material.ts';
+import { filesOf, type OwnCertificate, readMaterial } from './material.ts';
+import { signatureOf } from './pem-files.ts';
 
 export class TlsMaterialStore {
   readonly #events: EventLog;

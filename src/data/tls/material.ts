@@ -3,16 +3,10 @@
  */
 import { Buffer } from 'node:buffer';
 import { constants, randomBytes } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { RouteConfig } from '../../config/config.ts';
 import type { RouteTlsMaterial } from '../../shared/tls-material.ts';
-
-/** Something is wrong with a file: which one, and what. */
-export class TlsFileError extends Error {
-  override readonly name = 'TlsFileError';
-}
+import { messageOf, type PemKind, readPem, readPemFolder, TlsFileError } from './pem-files.ts';
 
 /** A certificate with its key, for routes without one of their own. */
 export type OwnCertificate = { readonly cert: string; readonly key: string };
@@ -26,19 +20,22 @@ export async function readMaterial(
   const { client, server, minVersion } = route.tls;
   if (client.mode === 'passthrough') return null;
   const read = (key: string, path: string | null) => readPem(`route ${route.name}: ${key}`, path);
-  const [cert, key, clientCa, clientCrl, serverCa, folderCas, serverCrl, serverCert, serverKey] =
-    await Promise.all([
-      read('clientSslCert', client.certFile),
-      read('clientSslKey', client.keyFile),
-      read('clientSslCa', client.caFile),
-      read('clientSslCrl', client.crlFile),
-      read('serverSslCa', server.caFile),
-      readFolder(`route ${route.name}: serverSslCapath`, server.caFolder),
-      read('serverSslCrl', server.crlFile),
-      read('serverSslCert', server.certFile),
-      read('serverSslKey', server.keyFile),
-    ]);
-  const cas = [...(serverCa === null ? [] : [serverCa]), ...folderCas];
+  const readAll = async (key: string, file: string | null, folder: string | null, kind: PemKind) => {
+    const one = await read(key, file);
+    const more = await readPemFolder(`route ${route.name}: ${key}path`, folder, kind);
+    const all = [...(one === null ? [] : [one]), ...more];
+    return all.length === 0 ? null : all;
+  };
+  const [cert, key, clientCa, clientCrl, serverCa, serverCrl, serverCert, serverKey] = await Promise.all([
+    read('clientSslCert', client.certFile),
+    read('clientSslKey', client.keyFile),
+    readAll('clientSslCa', client.caFile, client.caFolder, 'certificate'),
+    readAll('clientSslCrl', client.crlFile, client.crlFolder, 'revocation list'),
+    readAll('serverSslCa', server.caFile, server.caFolder, 'certificate'),
+    readAll('serverSslCrl', server.crlFile, server.crlFolder, 'revocation list'),
+    read('serverSslCert', server.certFile),
+    read('serverSslKey', server.keyFile),
+  ]);
   const material: RouteTlsMaterial = {
     minVersion,
     toClients: {
@@ -53,7 +50,7 @@ export async function readMaterial(
     toServers: {
       mode: server.mode,
       verify: server.verify,
-      ca: cas.length === 0 ? null : cas,
+      ca: serverCa,
       crl: serverCrl,
       cert: serverCert,
       key: serverKey,
@@ -79,8 +76,8 @@ export function clientContext({ minVersion, toClients }: RouteTlsMaterial) {
     ...(ticketKeys === null ? NO_TICKETS : { ticketKeys: Buffer.from(ticketKeys) }),
     // A session that was begun with a certificate is resumed only where the same is asked for.
     sessionIdContext: 'fairlead',
-    ...(ca === null ? {} : { ca }),
-    ...(crl === null ? {} : { crl }),
+    ...(ca === null ? {} : { ca: [...ca] }),
+    ...(crl === null ? {} : { crl: [...crl] }),
     ...(ciphers === null ? {} : { ciphers }),
   });
 }
@@ -91,53 +88,21 @@ export function serverContext({ minVersion, toServers }: RouteTlsMaterial) {
   return createSecureContext({
     minVersion,
     ...(ca === null ? {} : { ca: [...ca] }),
-    ...(crl === null ? {} : { crl }),
+    ...(crl === null ? {} : { crl: [...crl] }),
     ...(cert === null || key === null ? {} : { cert, key }),
     ...(ciphers === null ? {} : { ciphers }),
   });
 }
 
-/** Every file a route reads, to be watched. */
+/** Every file and folder a route reads, to be watched. */
 export function filesOf({ tls: { client, server } }: RouteConfig): readonly string[] {
   if (client.mode === 'passthrough') return [];
-  const { certFile, keyFile, caFile, crlFile } = client;
-  const paths = [certFile, keyFile, caFile, crlFile, server.caFile, server.caFolder];
-  return [...paths, server.crlFile, server.certFile, server.keyFile].filter((path) => path !== null);
-}
-
-/** Changes when a file behind the path does, be it written to, replaced, or reached by another link. */
-export async function signatureOf(path: string): Promise<string> {
-  try {
-    const { ino, size, mtimeMs, ctimeMs } = await stat(path);
-    return `${path} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
-  } catch (error) {
-    return `${path} ${error instanceof Error ? error.message : String(error)}`;
-  }
-}
-
-async function readPem(what: string, path: string | null): Promise<string | null> {
-  if (path === null) return null;
-  try {
-    const text = await readFile(path, 'utf8');
-    if (text.includes('-----BEGIN ')) return text;
-  } catch (error) {
-    throw new TlsFileError(`${what} = "${path}" cannot be read: ${messageOf(error)}`);
-  }
-  throw new TlsFileError(`${what} = "${path}" is not PEM: nothing in it begins with -----BEGIN`);
-}
-
-async function readFolder(what: string, path: string | null): Promise<readonly string[]> {
-  if (path === null) return [];
-  try {
-    const entries = await readdir(path);
-    const names = entries.filter((name) => !name.startsWith('.')).sort();
-    const texts = await Promise.all(names.map((name) => readPem(what, join(path, name))));
-    if (texts.length > 0) return texts.filter((text) => text !== null);
-  } catch (error) {
-    if (error instanceof TlsFileError) throw error;
-    throw new TlsFileError(`${what} = "${path}" cannot be read: ${messageOf(error)}`);
-  }
-  throw new TlsFileError(`${what} = "${path}" is empty`);
+  return [client, server]
+    .flatMap(({ certFile, keyFile, caFile, caFolder, crlFile, crlFolder }) => [
+      ...[certFile, keyFile, caFile, caFolder],
+      ...[crlFile, crlFolder],
+    ])
+    .filter((path) => path !== null);
 }
 
 function tryOut({ name }: RouteConfig, side: 'clientSsl' | 'serverSsl', make: () => unknown): void {
@@ -147,10 +112,6 @@ function tryOut({ name }: RouteConfig, side: 'clientSsl' | 'serverSsl', make: ()
     const keys = ['Cert', 'Key', 'Ca', 'Crl', 'Cipher'].map((key) => `${side}${key}`).join(', ');
     throw new TlsFileError(`route ${name}: what ${keys} say cannot be used together: ${messageOf(error)}`);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 const NO_TICKETS = { secureOptions: constants.SSL_OP_NO_TICKET } as const;

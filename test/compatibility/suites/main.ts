@@ -8,14 +8,18 @@ import { PYMYSQL } from './pymysql.ts';
 import { compareResults, countResults, type Suite, type SuiteTarget } from './suite.ts';
 
 const SUITES: readonly Suite[] = [DBD_MYSQL_WITH_LIBMYSQLCLIENT, DBD_MYSQL_WITH_LIBMARIADB, PYMYSQL];
-/** Without TLS, and with TLS that the router ends. */
+/** Without TLS, and with TLS that the router ends. Some tests go without TLS by themselves, so it is not required. */
 const RUNS: readonly {
   readonly tls: boolean;
   readonly suites: readonly Suite[];
   readonly modes: readonly Mode[];
 }[] = [
   { tls: false, suites: SUITES, modes: [PASSTHROUGH, modeNamed('preferred-as-client')] },
-  { tls: true, suites: [DBD_MYSQL_WITH_LIBMYSQLCLIENT, PYMYSQL], modes: [modeNamed('required-required')] },
+  {
+    tls: true,
+    suites: [DBD_MYSQL_WITH_LIBMYSQLCLIENT, PYMYSQL],
+    modes: [modeNamed('preferred-required'), modeNamed('preferred-disabled')],
+  },
 ];
 const MODES = RUNS.flatMap(({ modes }) => modes);
 /** What is started here ends with the sandbox. */

@@ -172,6 +172,33 @@ t.test('clients need a certificate where the route has a CA for them', async (t)
   t.equal(server.brokenOff, 0);
 });
 
+t.test('folders of CAs and of revocation lists, looked into again when a file in them changes', async (t) => {
+  const other = createAuthority('Other CA');
+  const [good, lost, others] = [authority.issue('app'), authority.issue('lost'), other.issue('app')];
+  const folder = await writeFiles(t, {
+    '0a1b2c3d.0': authority.cert,
+    '0a1b2c3d.r0': authority.revocationList(),
+  });
+  const keys = `clientSslMode: required, serverSslMode: disabled, clientSslCapath: ${folder}, clientSslCrlpath: ${folder}`;
+  const lab = await DataLab.start(t, { routeKeys: keys });
+  lab.publish(primaryAt(await lab.server(t, serveOk)));
+  const visit = ({ cert, key }: Issued) => visitSecure(lab.port(), { cert, key });
+  const refused = /^2026 SSL connection error: the client's certificate is not accepted: /;
+  t.match(await visit(good), 'in');
+  t.match(await visit(lost), 'in');
+  t.match(await visit(others), refused);
+  await writeFile(join(folder, '0a1b2c3d.r0'), authority.revocationList(lost));
+  await writeFile(join(folder, 'other.pem'), other.cert + other.revocationList());
+  await lab.tls?.look();
+  t.match(await visit(good), 'in');
+  t.match(await visit(lost), refused, 'withdrawn since');
+  t.match(await visit(others), 'in', 'of a CA that was added');
+  await writeFile(join(folder, 'README'), 'no PEM');
+  await lab.tls?.look();
+  t.match(await visit(good), 'in', 'a folder that cannot be used changes nothing');
+  await lab.settled();
+});
+
 t.test('files that change are used for new sessions, and half a pair is not', async (t) => {
   const [first, second] = [authority.issue('first'), authority.issue('second')];
   const folder = await writeFiles(t, {
