@@ -106,6 +106,10 @@ export type ClusterFacts = {
   })[];
   /** The router options in force. */
   readonly options: EffectiveOptions;
+  /** The `tags` of this router among its options. */
+  readonly routerTags?: Tags;
+  /** The routing guideline that the options name, parsed JSON; null for none, missing while that is not known. */
+  readonly guideline?: unknown;
   /** Options in the metadata that are not understood. */
   readonly unknownOptions: readonly string[];
 };

@@ -198,6 +198,8 @@ function clusterFacts(
     viewId: clusterSet?.viewId ?? null,
     clusters: facts.clusters.map((cluster) => ({ ...cluster, isTarget: cluster.id === target?.id })),
     options,
+    routerTags: facts.options.tags,
+    guideline: facts.guideline ?? null,
     unknownOptions: facts.options.unknown,
   };
 }

@@ -44,6 +44,11 @@ export type MetadataFacts = {
   /** The ReplicaSet's view; rises with each change of its members and roles. Null for other kinds. */
   readonly viewId: number | null;
   readonly options: RouterOptions;
+  /**
+   * The routing guideline that the options name, parsed JSON; null or missing where they name none, or one that is not
+   * there.
+   */
+  readonly guideline?: unknown;
 };
 
 export type ClusterSetFacts = {
@@ -100,6 +105,8 @@ export type RouterOptions = {
   readonly quorumLoss: QuorumLossPolicy | null;
   /** `stats_updates_frequency` in seconds; 0 for never. */
   readonly statsUpdatesFrequencyS: number | null;
+  /** `guideline`: the id of a routing guideline. */
+  readonly guidelineId: string | null;
   /** `tags` of the router itself. */
   readonly tags: Tags;
   /** Options whose value is none this version knows, as "name = value". */
@@ -112,6 +119,7 @@ export const NO_OPTIONS: RouterOptions = {
   invalidatedClusterPolicy: null,
   quorumLoss: null,
   statsUpdatesFrequencyS: null,
+  guidelineId: null,
   tags: {},
   unknown: [],
 };
@@ -120,7 +128,10 @@ export const NO_OPTIONS: RouterOptions = {
 export type MetadataSettings = Pick<
   RouterOptions,
   'readOnlyTargets' | 'targetCluster' | 'invalidatedClusterPolicy' | 'quorumLoss'
->;
+> & {
+  /** Where a routing guideline comes from that counts in place of `read_only_targets`; null for nowhere. */
+  readonly guidelines?: 'file' | 'metadata' | null;
+};
 
 /** The options in force: the operator's word, else the metadata's, else the default AdminAPI documents. */
 export type EffectiveOptions = {
@@ -135,8 +146,13 @@ export function effectiveOptions(
   settings: MetadataSettings | undefined,
   options: RouterOptions,
 ): EffectiveOptions {
+  // A guideline says itself who serves reads.
+  const isGuided =
+    settings?.guidelines === 'file' || (settings?.guidelines === 'metadata' && options.guidelineId !== null);
   return {
-    readOnlyTargets: settings?.readOnlyTargets ?? options.readOnlyTargets ?? 'secondaries',
+    readOnlyTargets: isGuided
+      ? 'all'
+      : (settings?.readOnlyTargets ?? options.readOnlyTargets ?? 'secondaries'),
     targetCluster: settings?.targetCluster ?? options.targetCluster ?? 'primary',
     invalidatedClusterPolicy:
       settings?.invalidatedClusterPolicy ?? options.invalidatedClusterPolicy ?? 'drop-all',

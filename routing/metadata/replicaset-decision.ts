@@ -153,6 +153,8 @@ function clusterFacts(
     viewId: facts.viewId,
     clusters: [{ ...cluster, isTarget: true }],
     options,
+    routerTags: facts.options.tags,
+    guideline: facts.guideline ?? null,
     unknownOptions: facts.options.unknown,
   };
 }

@@ -35,6 +35,9 @@ export function parseRouterOptions(documents: readonly unknown[]): RouterOptions
     statsUpdatesFrequencyS: read('stats_updates_frequency', (value) =>
       typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined,
     ),
+    guidelineId: read('guideline', (value) =>
+      typeof value === 'string' && value !== '' ? value : undefined,
+    ),
     tags: read('tags', tagsOf) ?? NO_OPTIONS.tags,
     unknown,
   };

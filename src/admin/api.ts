@@ -3,6 +3,8 @@
  */
 import type { EventLog } from '../shared/events.ts';
 import { inTime } from './deadline.ts';
+import { guidelineBody } from './guideline.ts';
+import { createCounterReader } from './metrics/counter-reader.ts';
 import { type CountParameter, parseCount } from './query.ts';
 import { judgeReadiness } from './readiness.ts';
 import { errorReply, jsonReply, type Reply } from './reply.ts';
@@ -105,6 +107,11 @@ function statusBody(sources: AdminSources, countsOf: (routeIndex: number) => Rou
     threads: { configured: sources.threads, alive: sources.threadsAlive() },
     limits: sources.limits(),
     configReloads: sources.configReloads(),
+    guideline: guidelineBody(
+      sources.guideline?.(),
+      sources.topology(),
+      createCounterReader(sources.counters, sources.threads),
+    ),
     routes: sources.routes().map((route, index) => ({
       name: route.name,
       listen: route.listen,

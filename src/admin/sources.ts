@@ -5,6 +5,7 @@
 import type { Topology } from '../../routing/topology.ts';
 import type { Config } from '../config/config.ts';
 import type { EventLevel } from '../shared/events.ts';
+import type { GuidelineFacts } from '../shared/guideline.ts';
 import type { BoundRoute, SessionFacts } from '../shared/messages.ts';
 
 export type AdminSources = {
@@ -20,6 +21,8 @@ export type AdminSources = {
   readonly readinessRule: Config['readiness'];
   topology(): Topology;
   routes(): readonly RouteFacts[];
+  /** The routing guideline, and what of it counts. */
+  guideline?(): GuidelineFacts;
   /** Data threads that are running now. */
   threadsAlive(): number;
   /** True from the signal to stop on. */

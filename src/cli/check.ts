@@ -4,6 +4,7 @@
 import { type ConfigSources, loadConfig } from '../config/load.ts';
 import { describeProblems } from '../config/problems.ts';
 import { showConfig } from '../config/show.ts';
+import { checkGuideline, GuidelineError } from '../data/guidelines/guideline-store.ts';
 import { checkMaterials } from '../data/tls/material-store.ts';
 import { TlsFileError } from '../data/tls/pem-files.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -17,8 +18,9 @@ export async function check(sources: ConfigSources, terminal: Terminal): Promise
   }
   try {
     await checkMaterials(loaded.config);
+    await checkGuideline(loaded.config);
   } catch (error) {
-    if (!(error instanceof TlsFileError)) throw error;
+    if (!(error instanceof TlsFileError) && !(error instanceof GuidelineError)) throw error;
     terminal.writeError(`fairlead: ${error.message}\n`);
     return EXIT.usage;
   }

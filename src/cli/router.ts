@@ -254,6 +254,7 @@ export class Router {
       },
       topology: () => this.#topology(),
       routes: () => dataPlane.routes(),
+      guideline: () => dataPlane.guideline(),
       threadsAlive: () => dataPlane.threadsAlive(),
       isDraining: () => this.#drain !== null,
       drain: () => this.#drain,

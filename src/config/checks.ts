@@ -22,6 +22,7 @@ export function crossChecks(checked: Checked): readonly Problem[] {
     ...checkAccount(checked),
     ...checkMonitoringTls(checked),
     ...checkMetadata(checked),
+    ...checkGuidelines(checked),
     ...checkRoutes(checked),
     ...checkAdmin(checked),
     ...checkTimes(checked),
@@ -100,6 +101,27 @@ function checkMetadata({ settings, refused, originOf }: Checked): readonly Probl
     ...(metadata.targetCluster === undefined
       ? []
       : refuse('targetCluster', `"${metadata.targetCluster}"`, ['auto', 'innodb-cluster'])),
+  ];
+}
+
+/** The guideline itself is judged when its file is read. */
+function checkGuidelines({ settings, refused, originOf }: Checked): readonly Problem[] {
+  const { cluster, guidelines } = settings;
+  if (!guidelines.fromMetadata) return [];
+  const refuse = (rule: string): Problem => ({
+    key: 'guidelines.fromMetadata',
+    value: 'true',
+    rule,
+    origin: originOf(['guidelines', 'fromMetadata']),
+  });
+  if (guidelines.file !== undefined)
+    return [refuse(`cannot be given together with guidelines.file (${originOf(['guidelines', 'file'])})`)];
+  const hasMetadata = ['auto', 'innodb-cluster', 'replicaset'].includes(cluster.topology);
+  if (hasMetadata || refused.has('cluster.topology') || refused.has('cluster')) return [];
+  return [
+    refuse(
+      `needs a cluster.topology with metadata; with ${cluster.topology} (${originOf(['cluster', 'topology'])}) none is read`,
+    ),
   ];
 }
 

@@ -165,6 +165,15 @@ export type Config = {
     readonly routerAddress: string | null;
     readonly routerName: string;
   };
+  readonly guidelines: {
+    /** Null for none. */
+    readonly file: string | null;
+    readonly fromMetadata: boolean;
+    /** Empty for none. */
+    readonly localCluster: string;
+    /** How often the file is looked at; 0 means never. */
+    readonly watchIntervalMs: number;
+  };
   readonly dial: {
     /** Deadline for the TCP connect to one destination. */
     readonly connectTimeoutMs: number;

@@ -183,7 +183,8 @@ function remove(tree: Record<string, unknown>, section: string | number | undefi
 }
 
 function toConfig(settings: Settings, context: ParseContext): Config {
-  const { cluster, dns, probe, metadata, dial, hold, drain, limits, reads, quarantine, relay } = settings;
+  const { cluster, dns, probe, metadata, guidelines, dial, hold, drain, limits, reads, quarantine, relay } =
+    settings;
   const pathOf = context.pathOf ?? ((_at: Path, written: string) => written);
   return {
     cluster: {
@@ -224,6 +225,12 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       register: metadata.register,
       routerAddress: metadata.routerAddress ?? null,
       routerName: metadata.routerName ?? '',
+    },
+    guidelines: {
+      file: guidelines.file === undefined ? null : pathOf(['guidelines', 'file'], guidelines.file),
+      fromMetadata: guidelines.fromMetadata,
+      localCluster: guidelines.localCluster ?? '',
+      watchIntervalMs: guidelines.watchInterval,
     },
     dial: { connectTimeoutMs: dial.connectTimeout, handshakeTimeoutMs: dial.handshakeTimeout },
     hold: { timeoutMs: hold.timeout, maxSessions: hold.maxSessions },

@@ -9,6 +9,7 @@ import { MAX_ROUTES } from '../shared/counters.ts';
 import { boolean, choice, keyFacts, listen, threads } from './keys.ts';
 import { cluster } from './sections/cluster.ts';
 import { dns } from './sections/dns.ts';
+import { guidelines } from './sections/guidelines.ts';
 import { dial, probe, quarantine } from './sections/members.ts';
 import { metadata } from './sections/metadata.ts';
 import { reads } from './sections/reads.ts';
@@ -56,6 +57,7 @@ export const configSchema = z.strictObject({
   dns: dns.prefault({}).describe('Asking name servers.'),
   probe: probe.prefault({}).describe('How members are asked how they are.'),
   metadata: metadata.prefault({}).describe('Metadata of an InnoDB Cluster, ClusterSet or ReplicaSet.'),
+  guidelines: guidelines.prefault({}).describe('Rules for who goes where, in place of the roles of routes.'),
   dial: dial.prefault({}).describe('Connecting to a member.'),
   hold: hold.prefault({}).describe('Keeping clients waiting while there is no member for them.'),
   drain: drain.prefault({}).describe('Ending sessions without hurting them.'),

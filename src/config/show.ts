@@ -11,7 +11,8 @@ import type { Path } from './yaml-file.ts';
 
 /** The tree a YAML file would hold for this configuration; a password is masked. */
 export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
-  const { cluster, dns, probe, metadata, dial, hold, drain, limits, reads, quarantine, relay } = config;
+  const { cluster, dns, probe, metadata, guidelines, dial, hold, drain, limits, reads, quarantine, relay } =
+    config;
   return {
     cluster: {
       topology: cluster.topology,
@@ -66,6 +67,12 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       register: metadata.register,
       ...(metadata.routerAddress === null ? {} : { routerAddress: metadata.routerAddress }),
       ...(metadata.routerName === '' ? {} : { routerName: metadata.routerName }),
+    },
+    guidelines: {
+      ...(guidelines.file === null ? {} : { file: guidelines.file }),
+      fromMetadata: guidelines.fromMetadata,
+      ...(guidelines.localCluster === '' ? {} : { localCluster: guidelines.localCluster }),
+      watchInterval: shownDuration(guidelines.watchIntervalMs),
     },
     dial: {
       connectTimeout: shownDuration(dial.connectTimeoutMs),

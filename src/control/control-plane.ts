@@ -42,7 +42,15 @@ import type { ProbeCounts, WatchedAddress, WatchSettings } from './watch-options
 /** The part of the configuration the control plane goes by. */
 export type ControlConfig = Pick<
   Config,
-  'cluster' | 'dns' | 'probe' | 'metadata' | 'drain' | 'reads' | 'quorumLoss' | 'closeRoOnPromotion'
+  | 'cluster'
+  | 'dns'
+  | 'probe'
+  | 'metadata'
+  | 'guidelines'
+  | 'drain'
+  | 'reads'
+  | 'quorumLoss'
+  | 'closeRoOnPromotion'
 > & { readonly routes: readonly RegisteredRoute[] };
 
 export type ControlPlaneOptions = {

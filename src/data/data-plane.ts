@@ -10,6 +10,7 @@ import type { Topology } from '../../routing/topology.ts';
 import type { Config, Listen, RouteConfig } from '../config/config.ts';
 import { createCounterMemory, forgetConnectErrors, forgetMember, forgetThread } from '../shared/counters.ts';
 import type { EventLog } from '../shared/events.ts';
+import type { GuidelineFacts } from '../shared/guideline.ts';
 import type {
   BoundRoute,
   DataConfig,
@@ -20,6 +21,7 @@ import type {
 import type { Signal } from '../shared/signals.ts';
 import { isErrno } from './connection.ts';
 import { sessionsWithinDescriptors } from './descriptors.ts';
+import { GuidelineStore } from './guidelines/guideline-store.ts';
 import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
 import { createRestartDelay, type RestartDelay } from './restart-delay.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
@@ -58,6 +60,7 @@ export class DataPlane {
   readonly #onSignal: (signal: Signal) => void;
   readonly #routes: RouteTable;
   readonly #tls: TlsMaterialStore;
+  readonly #guidelines: GuidelineStore;
   readonly #workers: (Worker | null)[];
   readonly #restartDelays: readonly RestartDelay[];
   #config: DataConfig;
@@ -68,8 +71,9 @@ export class DataPlane {
   /** Threads that have not said `drained`, and who waits for them; null while nothing drains. */
   #draining: { readonly left: Set<number>; readonly resolve: () => void } | null = null;
 
-  private constructor(options: DataPlaneOptions, tls: TlsMaterialStore) {
+  private constructor(options: DataPlaneOptions, tls: TlsMaterialStore, guidelines: GuidelineStore) {
     this.#tls = tls;
+    this.#guidelines = guidelines;
     this.#events = options.events;
     this.#onSignal = options.onSignal;
     this.#topology = options.topology;
@@ -85,7 +89,8 @@ export class DataPlane {
    * Starts all threads and binds all routes. Where a port is 0, the first thread binds first, so that it becomes the same port
    * in all.
    *
-   * @throws ListenError when a route cannot be bound, TlsFileError when a certificate cannot be used
+   * @throws ListenError when a route cannot be bound, TlsFileError when a certificate cannot be used, GuidelineError when the
+   *   routing guideline cannot
    */
   static async start(options: DataPlaneOptions): Promise<DataPlane> {
     // Data threads share their ports, with another router as well: that the port is ours alone shows only here.
@@ -96,13 +101,17 @@ export class DataPlane {
     const tls = await TlsMaterialStore.open(options.config, options.events, (materials) =>
       plane.#post({ kind: 'tls', tls: materials }),
     );
-    const plane = new DataPlane(options, tls);
+    const guidelines = await GuidelineStore.open(options.config, options.events, (guideline) =>
+      plane.#post({ kind: 'guideline', guideline }),
+    );
+    const plane = new DataPlane(options, tls, guidelines);
     try {
       const first = options.config.routes.some(({ listen }) => listen.port === 0) ? 1 : plane.threads;
       plane.#startThreads(0, first);
       await plane.#routes.settled();
       plane.#startThreads(first, plane.threads);
       await plane.#routes.settled();
+      guidelines.useRoutes(plane.#routes.bound());
     } catch (error) {
       await plane.close();
       throw error;
@@ -112,6 +121,10 @@ export class DataPlane {
 
   routes(): readonly RouteStatus[] {
     return this.#routes.status();
+  }
+
+  guideline(): GuidelineFacts {
+    return this.#guidelines.facts();
   }
 
   threadsAlive(): number {
@@ -130,17 +143,19 @@ export class DataPlane {
       if (before.get(slot) !== address) forgetMember(this.counters, this.threads, slot);
     }
     this.#topology = topology;
+    this.#guidelines.consider(topology);
     this.#post({ kind: 'topology', topology });
   }
 
   /**
    * Puts new settings and routes in force.
    *
-   * @throws ListenError when a route could not be bound, TlsFileError when a certificate cannot be used: then nothing has
-   *   changed
+   * @throws ListenError when a route could not be bound, TlsFileError when a certificate cannot be used, GuidelineError when
+   *   the routing guideline cannot: then nothing has changed
    */
   async reload(config: Config): Promise<void> {
     const prepared = await this.#tls.prepare(config);
+    const guideline = await this.#guidelines.prepare(config);
     for (const route of config.routes) {
       if (!this.#routes.hasListen(route.listen)) await tryListen(route, CAN_SHARE_PORTS);
     }
@@ -150,7 +165,9 @@ export class DataPlane {
     this.#tls.adopt(config, prepared);
     const tls = this.#tls.materials;
     this.#post({ kind: 'reload', config: this.#config, routes: this.#routes.bound(), tls });
+    this.#guidelines.adopt(config, guideline);
     await this.#routes.settled();
+    this.#guidelines.useRoutes(this.#routes.bound());
   }
 
   /** Resolves when all sessions have ended, at the latest a moment after `timeoutMs`. */
@@ -179,6 +196,7 @@ export class DataPlane {
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#tls.close();
+    this.#guidelines.close();
     await Promise.all(this.#workers.map((worker) => worker?.terminate()));
   }
 
@@ -215,6 +233,7 @@ export class DataPlane {
         topology: this.#topology,
         counters: this.counters,
         tls: this.#tls.materials,
+        guideline: this.#guidelines.inForce,
       },
     });
     this.#workers[index] = worker;

@@ -21,6 +21,7 @@ import {
   threadCells,
 } from '../shared/counters.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
+import type { GuidelineInForce } from '../shared/guideline.ts';
 import type {
   BoundRoute,
   DataConfig,
@@ -35,6 +36,8 @@ import { type Accepted, type Connection, isErrno, type Transport } from './conne
 import { createDrain, type Drain } from './drain.ts';
 import { createEventLimiter, type EventLimiter } from './event-limiter.ts';
 import { Farewells } from './farewell.ts';
+import { OwnGreeting } from './guidelines/own-greeting.ts';
+import { ThreadGuideline } from './guidelines/thread-guideline.ts';
 import { CAN_SHARE_PORTS, createListener, type Listener } from './listener.ts';
 import { createAccess, createNetworkSet, type NetworkSet } from './network-set.ts';
 import { ProxiedClient } from './proxied-client.ts';
@@ -77,6 +80,9 @@ export class DataThread implements ThreadContext {
   #config: DataConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
   #tls: TlsMaterials;
+  #guidelineInForce: GuidelineInForce | null;
+  #guideline: ThreadGuideline | null = null;
+  readonly ownGreeting = new OwnGreeting();
   #drain: Drain | null = null;
   /** Fulfilled when no listener is open any more; null while they accept. */
   #stopped: Promise<unknown> | null = null;
@@ -90,6 +96,7 @@ export class DataThread implements ThreadContext {
     this.loadOf = ({ slot }) => Atomics.load(this.header, HEADER.loadOnMember + slotIndex(slot));
     this.#config = start.config;
     this.#tls = start.tls;
+    this.#guidelineInForce = start.guideline;
     // Unique over all threads without asking them.
     this.#nextSessionId = start.threadIndex * SESSION_IDS_PER_THREAD + 1;
     this.#post = post;
@@ -123,6 +130,10 @@ export class DataThread implements ThreadContext {
     return this.#topology;
   }
 
+  get guideline(): ThreadGuideline | null {
+    return this.#guideline;
+  }
+
   signal(kind: SignalKind, member: Member, errorNumber = 0): void {
     const { address, id } = member;
     this.#post({ kind: 'signal', signal: { kind, address, memberId: id, errorNumber } });
@@ -154,6 +165,9 @@ export class DataThread implements ThreadContext {
         this.#tls = message.tls;
         for (const route of this.#routes.values()) this.#renewTls(route);
         return;
+      case 'guideline':
+        this.#guidelineInForce = message.guideline;
+        return this.#adopt(this.#topology);
       case 'drain':
         this.#drain ??= createDrain(this.sessions, this.farewells, message, {
           stopAccepting: () => this.#stopAccepting(),
@@ -234,9 +248,17 @@ export class DataThread implements ThreadContext {
 
   #adopt(topology: Topology): void {
     this.#topology = topology;
+    this.#guideline =
+      this.#guidelineInForce === null
+        ? null
+        : new ThreadGuideline(this.#guidelineInForce, topology, (problem) => this.#noteGuideline(problem));
     for (const reach of this.#allReach) reach.adopt(topology);
     for (const session of this.sessions) session.onTopology(topology);
     for (const reach of this.#allReach) reach.holdQueue.wakeAll();
+  }
+
+  #noteGuideline(problem: string): void {
+    this.event('warn', 'guideline_not_evaluated', `What cannot be evaluated does not match: ${problem}`);
   }
 
   async #reload(config: DataConfig, routes: readonly BoundRoute[]): Promise<void> {

@@ -11,6 +11,7 @@ import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts
 import type { Member } from '../../routing/topology.ts';
 import type { Connection, Side } from './connection.ts';
 import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
+import type { IntroducedClient } from './guidelines/introduction.ts';
 import { maskedFlags } from './handshake-changes.ts';
 import type { Placement } from './placement.ts';
 import { type Refusal, refusalFor } from './refusal.ts';
@@ -52,7 +53,7 @@ export class Login {
     this.#member = parties.member;
     this.#placement = placement;
     this.#sink = sink;
-    this.#relay = createRelay(route, parties, limits.maxHandshakeBytes, {
+    this.#relay = createRelay(context, route, parties, {
       onHandshakeResponse: (response) => sink.onIntroduced(response),
       onAuthenticated: (facts, fromServer, fromClient, bridge) => {
         this.#over();
@@ -101,22 +102,29 @@ export class Login {
   }
 }
 
-type Parties = { readonly client: Connection; readonly server: Connection; readonly member: Member };
+type Parties = {
+  readonly client: Connection;
+  readonly server: Connection;
+  readonly member: Member;
+  /** Where the router has greeted the client itself. */
+  readonly introduced: IntroducedClient | null;
+};
 
 function createRelay(
+  context: ThreadContext,
   { bound, tls }: RouteState,
-  { client, server, member }: Parties,
-  maxHandshakeResponseBytes: number,
+  { client, server, member, introduced }: Parties,
   sink: TerminatedLoginSink,
 ): ConnectionPhaseRelay | TerminatedLogin {
   const changes = {
-    maxHandshakeResponseBytes,
+    maxHandshakeResponseBytes: context.config().limits.maxHandshakeBytes,
     masked: maskedFlags(bound),
     addsIdentity: bound.clientAttributes,
   };
   if (tls === null) return new ConnectionPhaseRelay(client, server, changes, sink);
   const memberHost = hostOf(member.address);
-  return new TerminatedLogin({ ...changes, client, server, memberHost, tls }, sink);
+  const { ownGreeting } = context;
+  return new TerminatedLogin({ ...changes, client, server, memberHost, tls, introduced, ownGreeting }, sink);
 }
 
 /** The host of "host:port" or "[host]:port". */

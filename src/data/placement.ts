@@ -5,7 +5,7 @@
 import { ERRORS } from '../../protocol/error-codes.ts';
 import { memberKey } from '../../routing/member-key.ts';
 import { candidates } from '../../routing/strategies.ts';
-import type { Member } from '../../routing/topology.ts';
+import type { Member, Topology } from '../../routing/topology.ts';
 import {
   add,
   changeLoad,
@@ -30,6 +30,15 @@ import type { RouteState, ThreadContext } from './thread-context.ts';
 export type PlacementSink = {
   onPlaced(member: Member, connection: Connection, greeting: Buffer): void;
   onUnplaced(failure: PlacementFailure): void;
+};
+
+/** Who may be tried, where that is not the role and the strategy of the route. */
+export type MemberChoice = {
+  /** The members to try now, in order. */
+  candidates(topology: Topology, isQuarantined: (member: Member) => boolean): readonly Member[];
+  isCandidate(topology: Topology, member: Member): boolean;
+  /** Why there is nobody, for people. */
+  why(): string;
 };
 
 export type PlacementFailure =
@@ -57,9 +66,17 @@ export class Placement implements HeldSession {
   #isOver = false;
   /** Told to each server before anything else. */
   readonly #prologue: Buffer | null;
+  readonly #choice: MemberChoice | null;
 
-  constructor(context: ThreadContext, route: RouteState, client: Connection, sink: PlacementSink) {
+  constructor(
+    context: ThreadContext,
+    route: RouteState,
+    client: Connection,
+    sink: PlacementSink,
+    choice: MemberChoice | null = null,
+  ) {
     this.#context = context;
+    this.#choice = choice;
     this.#prologue = route.bound.proxyProtocol.toServers === 'none' ? null : proxyHeaderFor(client);
     this.#reach = context.reach[route.bound.protocol];
     this.#route = route;
@@ -110,16 +127,20 @@ export class Placement implements HeldSession {
   }
 
   #tryCandidates(): void {
-    const { bound } = this.#route;
-    const position = Atomics.add(this.#context.header, HEADER.roundRobinPosition + bound.index, 1);
-    const { quarantine, failedMembers } = this.#reach;
     const topology = this.#reach.topology();
-    const { isQuarantined } = quarantine;
-    const { loadOf } = this.#context;
-    this.#untried = candidates(topology, bound, position, isQuarantined, failedMembers.hasFailed, loadOf);
+    const { isQuarantined } = this.#reach.quarantine;
+    this.#untried = this.#choice?.candidates(topology, isQuarantined) ?? this.#byRole(topology);
     this.#hasTried = this.#untried.length > 0;
     this.#serverError = null;
     this.#dialNext();
+  }
+
+  #byRole(topology: Topology): readonly Member[] {
+    const { bound } = this.#route;
+    const position = Atomics.add(this.#context.header, HEADER.roundRobinPosition + bound.index, 1);
+    const { quarantine, failedMembers } = this.#reach;
+    const { loadOf } = this.#context;
+    return candidates(topology, bound, position, quarantine.isQuarantined, failedMembers.hasFailed, loadOf);
   }
 
   #dialNext(): void {
@@ -231,6 +252,7 @@ export class Placement implements HeldSession {
   }
 
   #isCandidate(member: Member): boolean {
+    if (this.#choice !== null) return this.#choice.isCandidate(this.#reach.topology(), member);
     const key = memberKey(member);
     const now = candidates(this.#reach.topology(), this.#route.bound, 0, () => false);
     return now.some((candidate) => memberKey(candidate) === key);
@@ -284,6 +306,7 @@ export class Placement implements HeldSession {
   }
 
   #whyNobody(): string {
+    if (this.#choice !== null) return this.#choice.why();
     const { role, strategy } = this.#route.bound;
     const isWritten = role === 'primary';
     const others = candidates(this.#context.topology(), { role, strategy }, 0, () => false);

@@ -18,6 +18,7 @@ import {
 } from '../shared/counters.ts';
 import type { SessionFacts } from '../shared/messages.ts';
 import type { Connection, Side } from './connection.ts';
+import type { Guidance } from './guidelines/guidance.ts';
 import type { Refusal } from './refusal.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 
@@ -32,6 +33,7 @@ export class SessionAccount {
   readonly #limitedAddress: string;
   readonly #openedAtMs = Date.now();
   #member: Member | null = null;
+  #guidance: Guidance | null = null;
   #username = '';
   #database = '';
   #isAuthenticated = false;
@@ -64,8 +66,9 @@ export class SessionAccount {
     return refusal;
   }
 
-  placedOn(member: Member): void {
+  placedOn(member: Member, guidance: Guidance | null = null): void {
     this.#member = member;
+    this.#guidance = guidance;
     const offset = memberOffset(member.slot);
     add(this.#cells, offset + MEMBER.sessionsOpen, 1);
     add(this.#cells, offset + MEMBER.sessionsTotal, 1);
@@ -201,6 +204,7 @@ export class SessionAccount {
       idleForMs: this.#hasMoved ? 0 : Math.round(performance.now() - this.#idleSinceMs),
       isOpaque: this.#isOpaque,
       inTransaction,
+      guidelineRoute: this.#guidance?.routeName ?? null,
       bytesToServer: this.#bytesToServer,
       bytesToClient: this.#bytesToClient,
     };

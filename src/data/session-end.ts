@@ -13,7 +13,7 @@
  */
 import type { ErrPacket } from '../../protocol/err-packet.ts';
 import { sessionFate } from '../../routing/session-fate.ts';
-import type { Member, Topology } from '../../routing/topology.ts';
+import type { Member, SessionFate, Topology } from '../../routing/topology.ts';
 import type { EndReason } from '../shared/counters.ts';
 import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
 import type { Connection, Side } from './connection.ts';
@@ -72,9 +72,13 @@ export class SessionEnd {
   onTopology(topology: Topology, { id: memberId, address, role }: Member): void {
     const routeRole = this.#route.bound.role;
     const fate = sessionFate(topology, { memberId, address, role }, routeRole);
+    this.meetFate(fate, routeRole === 'primary' ? 'member_demoted' : 'member_promoted');
+  }
+
+  /** @param reason of a drain */
+  meetFate(fate: SessionFate, reason: EndReason): void {
     if (fate === 'cut') return this.#session.cut('member_gone');
-    if (fate === 'drain')
-      return this.atBoundary(routeRole === 'primary' ? 'member_demoted' : 'member_promoted');
+    if (fate === 'drain') return this.atBoundary(reason);
     if (this.#boundaryWait === null || this.#boundaryWait.reason === 'shutdown') return;
     this.#boundaryWait.close();
     this.#boundaryWait = null;

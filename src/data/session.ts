@@ -16,12 +16,13 @@ import type { SessionFacts } from '../shared/messages.ts';
 import type { BoundaryKnowledge } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
 import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
+import type { Guidance } from './guidelines/guidance.ts';
 import { clientIdentity } from './handshake-changes.ts';
 import { encodeErrDuring, Login } from './login.ts';
-import { Placement, type PlacementFailure } from './placement.ts';
 import { endReasonFor, type Refusal } from './refusal.ts';
 import { SessionAccount } from './session-account.ts';
 import { type EndingSession, type Parting, SessionEnd } from './session-end.ts';
+import { type FoundServer, SessionStart } from './session-start.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 import { ChangeUserRelay, type ChangingSession } from './tls/change-user-relay.ts';
 import { CompressedChangeUserGuard } from './tls/compressed-change-user.ts';
@@ -36,7 +37,10 @@ export class Session implements ConnectionSink, EndingSession {
   readonly #client: Connection;
   readonly #end: SessionEnd;
   #phase: Phase = 'placing';
-  #placement: Placement | null = null;
+  /** There until a server has greeted. */
+  #start: SessionStart | null = null;
+  /** There under a routing guideline, once a server has greeted. */
+  #guidance: Guidance | null = null;
   #member: Member | null = null;
   #server: Connection | null = null;
   /** There in the connection phase. */
@@ -56,7 +60,7 @@ export class Session implements ConnectionSink, EndingSession {
     this.#end = new SessionEnd(context, route, this.#account, this.#client, this);
     context.sessions.add(this);
     const refusal = this.#account.enter();
-    if (refusal === null) this.#place();
+    if (refusal === null) this.#begin();
     else this.#refuse(refusal);
   }
 
@@ -70,8 +74,7 @@ export class Session implements ConnectionSink, EndingSession {
       case 'connection':
         return this.#login?.onBytes(side, buffer, length);
       case 'placing':
-        // A MySQL client waits for the server's first word. Whoever does not is none.
-        return this.#refuse({ reason: 'bad_handshake', detail: 'the client spoke before the server' });
+        return this.#start?.onBytes(buffer, length);
       case 'closed':
         return;
       default:
@@ -99,7 +102,7 @@ export class Session implements ConnectionSink, EndingSession {
 
   onClose(side: Side, error: NodeJS.ErrnoException | null): void {
     if (side === 'server') return this.#serverClosed(error);
-    const refusal = this.#login?.refusalAtClose(side, error) ?? null;
+    const refusal = this.#login?.refusalAtClose(side, error) ?? this.#start?.refusalAtClose(error) ?? null;
     if (refusal !== null) {
       this.#account.refused(refusal, 0);
       return this.#end.clientGone(endReasonFor(refusal.reason));
@@ -109,8 +112,10 @@ export class Session implements ConnectionSink, EndingSession {
   }
 
   onTopology(topology: Topology): void {
-    if (this.#member === null) this.#placement?.onTopology();
-    else this.#end.onTopology(topology, this.#member);
+    if (this.#member === null) return this.#start?.onTopology();
+    const guided = this.#guidance?.fate(topology, this.#member);
+    if (guided === undefined) this.#end.onTopology(topology, this.#member);
+    else this.#end.meetFate(guided.fate, guided.reason);
   }
 
   endAtBoundary(reason: EndReason): void {
@@ -161,10 +166,9 @@ export class Session implements ConnectionSink, EndingSession {
   release(parting: Parting): void {
     const [server, login, phase] = [this.#server, this.#login, this.#phase];
     this.#phase = 'closed';
-    this.#placement?.abandon();
-    this.#placement?.loginOver();
+    this.#start?.abandon();
     this.#commands?.close();
-    this.#placement = null;
+    this.#start = null;
     this.#server = null;
     this.#login = null;
     this.#bridge?.end();
@@ -181,7 +185,7 @@ export class Session implements ConnectionSink, EndingSession {
   }
 
   #state(): string {
-    if (this.#phase === 'placing') return this.#placement?.isHeld ? 'held' : 'dialling';
+    if (this.#phase === 'placing') return this.#start?.state ?? 'dialling';
     if (this.#phase !== 'command') return this.#phase;
     return this.#commands?.isIdle ? 'idle' : 'busy';
   }
@@ -190,23 +194,34 @@ export class Session implements ConnectionSink, EndingSession {
     return this.#phase === 'command' || this.#phase === 'opaque';
   }
 
-  #place(): void {
-    this.#placement = new Placement(this.#context, this.#route, this.#client, {
-      onPlaced: (member, connection, greeting) => this.#placed(member, connection, greeting),
-      onUnplaced: (failure) => this.#unplaced(failure),
+  #begin(): void {
+    this.#start = new SessionStart(this.#context, this.#route, this.#client, {
+      onIntroduced: (response) => this.#account.introduced(response),
+      onFound: (found) => this.#placed(found),
+      onServerError: (packet) => {
+        this.#client.write(packet, 0, packet.length);
+        this.#end.now('server_refused');
+      },
+      onRefusal: (refusal) => this.#refuse(refusal),
     });
-    this.#placement.start();
+    this.#start.begin();
   }
 
-  #placed(member: Member, connection: Connection, greeting: Buffer): void {
+  #placed({ member, connection, greeting, introduced, guidance, placement }: FoundServer): void {
     this.#member = member;
     this.#server = connection;
-    this.#account.placedOn(member);
+    this.#guidance = guidance;
+    this.#account.placedOn(member, guidance);
+    guidance?.placed();
     connection.attach(this);
     this.#phase = 'connection';
-    const parties = { client: this.#client, server: connection, member };
-    this.#login = new Login(this.#context, this.#route, parties, this.#placement, {
-      onIntroduced: (response) => this.#account.introduced(response),
+    this.#start = null;
+    const parties = { client: this.#client, server: connection, member, introduced };
+    this.#login = new Login(this.#context, this.#route, parties, placement, {
+      onIntroduced: (response) => {
+        this.#account.introduced(response);
+        guidance?.learn(response);
+      },
       onAuthenticated: (facts, fromServer, fromClient, bridge) => {
         this.#bridge = bridge ?? null;
         this.#authenticated(member, facts, fromServer, fromClient);
@@ -215,15 +230,7 @@ export class Session implements ConnectionSink, EndingSession {
       onRefusedByServer: () => this.#end.now('server_refused'),
       onRefusal: (refusal) => this.#refuse(refusal),
     });
-    this.#placement = null;
     this.#login.onBytes('server', greeting, greeting.length);
-  }
-
-  #unplaced(failure: PlacementFailure): void {
-    this.#placement = null;
-    if (failure.kind === 'refusal') return this.#refuse(failure.refusal);
-    this.#client.write(failure.packet, 0, failure.packet.length);
-    this.#end.now('server_refused');
   }
 
   #authenticated(member: Member, facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void {
@@ -331,6 +338,6 @@ export class Session implements ConnectionSink, EndingSession {
   }
 
   #refuse(refusal: Refusal): void {
-    this.#end.refuse(refusal, (err) => encodeErrDuring(this.#login, err));
+    this.#end.refuse(refusal, (err) => this.#start?.encodeErr(err) ?? encodeErrDuring(this.#login, err));
   }
 }

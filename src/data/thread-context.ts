@@ -14,6 +14,8 @@ import type { SignalKind } from '../shared/signals.ts';
 import type { Admission } from './admission.ts';
 import type { Transport } from './connection.ts';
 import type { Farewells } from './farewell.ts';
+import type { OwnGreeting } from './guidelines/own-greeting.ts';
+import type { ThreadGuideline } from './guidelines/thread-guideline.ts';
 import type { NetworkSet } from './network-set.ts';
 import type { Reachability } from './reachability.ts';
 import type { RouteTls } from './tls/route-tls.ts';
@@ -32,6 +34,9 @@ export type ThreadContext = {
   readonly connectErrors: ConnectErrors;
   readonly farewells: Farewells;
   readonly sessions: Set<OpenSession>;
+  /** Null where the roles of routes decide. */
+  readonly guideline: ThreadGuideline | null;
+  readonly ownGreeting: OwnGreeting;
   config(): DataConfig;
   topology(): Topology;
   signal(kind: SignalKind, member: Member, errorNumber?: number): void;

@@ -7,6 +7,7 @@
  *
  *   header | thread 0: own cells, errors by number, routes, members, client addresses | thread 1: …
  */
+import { MAX_GUIDELINE_ROUTES } from '../../routing/guidelines/guideline.ts';
 import { CLIENT_TABLE_BYTES } from './client-counts.ts';
 import { CONNECT_ERROR_BYTES, createKey } from './connect-errors.ts';
 
@@ -35,6 +36,8 @@ export const END_REASONS = [
   'limit',
   'tls_error',
   'internal_error',
+  /** The routing guideline in force does not lead there. */
+  'guideline',
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
@@ -148,6 +151,8 @@ const THREAD_CELLS = {
   errorsOther: 1,
   errorNumbers: ERROR_NUMBER_CELLS,
   errorCounts: ERROR_NUMBER_CELLS,
+  /** Sessions placed by each route of routing guidelines, see guideline-slots.ts. */
+  guidelineSessions: MAX_GUIDELINE_ROUTES,
 } as const satisfies Layout;
 
 /** Offset of each name within its block. */
@@ -164,10 +169,10 @@ const THREAD_BYTES = CELLS_BYTES + CLIENT_TABLE_BYTES;
 
 /**
  * In front of the blocks, 32-bit integers that all threads change together, with Atomics: the round-robin position of
- * each route, the sessions open on each route, the sessions open and held in all, two of connect-errors.ts, and the load of
- * each member. The table of connect-errors.ts follows them.
+ * each route, the sessions open on each route, the sessions open and held in all, two of connect-errors.ts, the load of
+ * each member, and the round-robin position of each route of a routing guideline. The table of connect-errors.ts follows them.
  */
-const HEADER_INTS = 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS;
+const HEADER_INTS = 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS + MAX_GUIDELINE_ROUTES;
 const CONNECT_ERRORS_AT = HEADER_INTS * 4;
 const HEADER_BYTES = CONNECT_ERRORS_AT + CONNECT_ERROR_BYTES;
 
@@ -222,6 +227,8 @@ export const HEADER = {
   connectErrorAddresses: 2 * MAX_ROUTES + 2,
   connectErrorKey: 2 * MAX_ROUTES + 3,
   loadOnMember: 2 * MAX_ROUTES + 4,
+  /** Takes the index of a guideline's route on top. */
+  guidelinePosition: 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS,
 } as const;
 
 /** Where the block of a route begins in a thread's cells. */

@@ -4,6 +4,7 @@
 import type { Topology } from '../../routing/topology.ts';
 import type { Config, RouteConfig } from '../config/config.ts';
 import type { EventFields, EventLevel } from './events.ts';
+import type { GuidelineInForce } from './guideline.ts';
 import type { Signal } from './signals.ts';
 import type { TlsMaterials } from './tls-material.ts';
 
@@ -21,6 +22,7 @@ export type DataThreadStart = {
   readonly topology: Topology;
   readonly counters: SharedArrayBuffer;
   readonly tls: TlsMaterials;
+  readonly guideline: GuidelineInForce | null;
 };
 
 /** The part of the configuration the data plane needs; it holds no secret. */
@@ -38,6 +40,8 @@ export type ToDataThread =
       readonly routes: readonly BoundRoute[];
       readonly tls: TlsMaterials;
     }
+  /** Another routing guideline, or none: members are grouped and sessions judged anew. */
+  | { readonly kind: 'guideline'; readonly guideline: GuidelineInForce | null }
   /** Certificates or keys have changed; open sessions keep what they have. */
   | { readonly kind: 'tls'; readonly tls: TlsMaterials }
   /** End sessions at boundaries within `graceMs`, then the rest, then answer `drained`. */
@@ -81,6 +85,8 @@ export type SessionFacts = {
   readonly idleForMs: number;
   readonly isOpaque: boolean;
   readonly inTransaction: boolean;
+  /** The route of the routing guideline it was placed by; null where none was. */
+  readonly guidelineRoute: string | null;
   readonly bytesToServer: number;
   readonly bytesToClient: number;
 };

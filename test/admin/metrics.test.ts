@@ -331,7 +331,8 @@ t.test('a scrape at the limit of routes and members does not stall the main thre
 });
 
 t.test('no cell of the data threads is counted in vain: each shows in a scrape', async (t) => {
-  const sources = facts({ threads: 1 });
+  const guideline = { source: 'metadata', inForce: null, problem: '', slotNames: ['reports'] };
+  const sources = facts({ threads: 1, guideline: () => guideline });
   const exposition = createExposition(sources, noCounts);
   const cells = threadCells(sources.counters, 0);
   // What prom-client measures itself changes from scrape to scrape.

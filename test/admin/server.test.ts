@@ -51,6 +51,7 @@ function session(id: string): SessionFacts {
     idleForMs: 2,
     isOpaque: false,
     inTransaction: false,
+    guidelineRoute: null,
     bytesToServer: 3,
     bytesToClient: 4,
   };

@@ -70,6 +70,7 @@ export type PlaneFacts = {
   readonly topology?: ControlConfig['cluster']['topology'];
   readonly probe?: Partial<ControlConfig['probe']>;
   readonly metadata?: Partial<ControlConfig['metadata']>;
+  readonly guidelines?: Partial<ControlConfig['guidelines']>;
   readonly resolver?: NameResolver;
   readonly reads?: Partial<ControlConfig['reads']>;
 };
@@ -92,6 +93,13 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       timeoutMs: 1000,
       confirmationTtlMs: 5000,
       ...facts.probe,
+    },
+    guidelines: {
+      file: null,
+      fromMetadata: false,
+      localCluster: '',
+      watchIntervalMs: 0,
+      ...facts.guidelines,
     },
     drain: { graceMs: 10_000, delayMs: 0, timeoutMs: 25_000 },
     metadata: {

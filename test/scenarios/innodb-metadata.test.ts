@@ -14,6 +14,7 @@ import {
 import { ask, connectTo, memberBehind } from '../support/clients.ts';
 import { CREATE_WRITES, countedByName, Writers } from '../support/load.ts';
 import { RouterProcess } from '../support/router-process.ts';
+import { guidedByLogin, guidedByMetadata } from './guidelines-story.ts';
 
 const noMysql = await missingParts('mysql');
 const FLAGS = ['--metadata-interval=500ms', '--drain-grace=3s', '--probe-timeout=500ms'];
@@ -35,13 +36,20 @@ async function replicaSetStory(t: Test, sandbox: Sandbox, replication: Replicati
   const [a, b, c] = replication.members;
   if (a === undefined || b === undefined || c === undefined) throw new Error('there are three');
   const metadata = new ReplicaSetMetadata();
-  await metadata.install([a, b, c], '2.2');
+  await metadata.install([a, b, c], '2.4');
   // One seed is enough; nothing says that this is a ReplicaSet but its metadata.
   const router = await RouterProcess.start(t, sandbox, { seeds: [c.address], flags: FLAGS });
   await router.untilServing(2);
   t.equal(await memberBehind(router.ports.rw), a.port);
   await startWrites(router);
   const writers = Writers.start(t, router.ports.rw, 2);
+
+  await t.test('a routing guideline sends clients where their login says', (t) =>
+    guidedByLogin(t, sandbox, [a, b, c]),
+  );
+  await t.test('a routing guideline comes from the metadata, and goes again', (t) =>
+    guidedByMetadata(t, sandbox, [a, b, c]),
+  );
 
   await t.test('a switch of the primary loses no acknowledged write', async (t) => {
     await untilWritten(writers, 20);

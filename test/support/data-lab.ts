@@ -74,6 +74,7 @@ export class DataLab {
         topology: topologyOf([], { version: 0 }),
         counters: lab.counters,
         tls: store.materials,
+        guideline: null,
       },
       (message) => lab.posted.push(message),
     );

@@ -37,6 +37,7 @@ const thread = await startDataThread(
     topology: topologyOf([member]),
     counters,
     tls: new Map(),
+    guideline: null,
   },
   (message) => {
     if (message.kind === 'listening' && message.route === 'rw')

@@ -1,6 +1,7 @@
 /**
  * The router itself: build, threads, events, reloads, limits, its admin server.
  */
+import { MAX_GUIDELINE_ROUTES } from '../../../routing/guidelines/guideline.ts';
 import { ERROR_NUMBER_CELLS, HEADER, sharedHeader, THREAD } from '../../shared/counters.ts';
 import { judgeReadiness } from '../readiness.ts';
 import type { AdminSources } from '../sources.ts';
@@ -32,6 +33,7 @@ export function programFamilies(
     gauge(name, help, () => (value() ? 1 : 0));
 
   const build = { version: sources.version, node_version: process.version };
+  const labelsOfGuidelineRoute = createLabelBook(MAX_GUIDELINE_ROUTES, (name) => ({ guideline_route: name }));
   const reloads = { accepted: { result: 'accepted' }, rejected: { result: 'rejected' } };
 
   return [
@@ -69,6 +71,16 @@ export function programFamilies(
       'Client addresses that have sent malformed logins and no good one since.',
       () => Atomics.load(sharedHeader(sources.counters), HEADER.connectErrorAddresses),
     ),
+    {
+      kind: 'counter',
+      name: 'fairlead_guideline_sessions_total',
+      help: 'Sessions placed by each route of the routing guidelines there were; none where there was none.',
+      labelNames: ['guideline_route'],
+      collect(write) {
+        for (const [slot, name] of (sources.guideline?.().slotNames ?? []).entries())
+          write(labelsOfGuidelineRoute(name), counters.sum(THREAD.guidelineSessions + slot));
+      },
+    },
     {
       kind: 'counter',
       name: 'fairlead_config_reloads_total',

@@ -34,13 +34,13 @@ export async function querySchemaVersion(query: RunQuery): Promise<SchemaVersion
 }
 
 /**
- * @param routerLabel "address::name" of this router's row in `v2_routers`, for the options meant for it alone
+ * @param wanted `routerLabel` is "address::name" of this router's row in `v2_routers`, for the options meant for it alone
  * @throws whatever `query` throws
  */
 export async function queryMetadata(
   query: RunQuery,
   { major, minor, patch }: SchemaVersion,
-  routerLabel: string,
+  wanted: Pick<Copy, 'routerLabel' | 'readsGuideline'>,
 ): Promise<MetadataOutcome> {
   const schemaVersion = `${major}.${minor}.${patch}`;
   if (major === 0 && minor === 0) {
@@ -54,7 +54,7 @@ export async function queryMetadata(
   if (own === undefined) {
     return { kind: 'not-listed', detail: 'the metadata does not list the server it lies on' };
   }
-  const copy = { query, schemaVersion, minor, clusterId: textIn(own, 'clusterId'), routerLabel };
+  const copy = { query, schemaVersion, minor, clusterId: textIn(own, 'clusterId'), ...wanted };
   const facts = textIn(own, 'clusterType') === 'ar' ? await readReplicaSet(copy) : await readClusters(copy);
   return { kind: 'facts', facts };
 }
@@ -65,6 +65,7 @@ type Copy = {
   readonly minor: number;
   readonly clusterId: string;
   readonly routerLabel: string;
+  readonly readsGuideline: boolean;
 };
 
 async function readClusters(copy: Copy): Promise<MetadataFacts> {
@@ -80,6 +81,11 @@ async function readClusters(copy: Copy): Promise<MetadataFacts> {
   const clusters = inSet.map((row) => clusterIn(row, clusterSet !== null));
   const ids = new Set(clusters.map(({ id }) => id));
   const instances = rowsIn(await query(INSTANCES_QUERY)).map(instanceIn);
+  const options = parseRouterOptions([
+    // In a set only its own count: whose cluster is asked must not matter.
+    jsonIn(own, clusterSet === null ? 'clusterOptions' : 'setOptions'),
+    ...(await optionsOfRouter(copy, clusterSet !== null)),
+  ]);
   return {
     kind: 'cluster',
     schemaVersion: copy.schemaVersion,
@@ -88,11 +94,8 @@ async function readClusters(copy: Copy): Promise<MetadataFacts> {
     clusters,
     instances: instances.filter((instance) => ids.has(instance.clusterId) && isDiallable(instance)),
     viewId: null,
-    options: parseRouterOptions([
-      // In a set only its own count: whose cluster is asked must not matter.
-      jsonIn(own, clusterSet === null ? 'clusterOptions' : 'setOptions'),
-      ...(await optionsOfRouter(copy, clusterSet !== null)),
-    ]),
+    options,
+    guideline: await guidelineNamed(copy, options.guidelineId),
   };
 }
 
@@ -100,6 +103,10 @@ async function readReplicaSet(copy: Copy): Promise<MetadataFacts> {
   const { query, clusterId } = copy;
   const [cluster] = rowsIn(await query(REPLICASET_QUERY, [clusterId]));
   const rows = rowsIn(await query(REPLICASET_MEMBERS_QUERY, [clusterId]));
+  const options = parseRouterOptions([
+    jsonIn(cluster, 'clusterOptions'),
+    ...(await optionsOfRouter(copy, false)),
+  ]);
   const views = rows.map((row) => numberIn(row, 'viewId')).filter((viewId) => viewId > 0);
   return {
     kind: 'replicaset',
@@ -117,7 +124,8 @@ async function readReplicaSet(copy: Copy): Promise<MetadataFacts> {
     ],
     instances: rows.map(instanceIn).filter(isDiallable),
     viewId: Math.max(0, ...views),
-    options: parseRouterOptions([jsonIn(cluster, 'clusterOptions'), ...(await optionsOfRouter(copy, false))]),
+    options,
+    guideline: await guidelineNamed(copy, options.guidelineId),
   };
 }
 
@@ -128,6 +136,13 @@ async function optionsOfRouter(copy: Copy, isInSet: boolean): Promise<readonly u
   const view = minor < 2 ? 'v2_cs_router_options' : 'v2_router_options';
   const [row] = rowsIn(await query(routerOptionsQuery(view), [routerLabel]));
   return row === undefined ? [] : [jsonIn(row, 'routerOptions')];
+}
+
+/** Read only where it is wanted: it may be long, and is read again with every reading. */
+async function guidelineNamed({ query, minor, readsGuideline }: Copy, id: string | null): Promise<unknown> {
+  if (!readsGuideline || minor < 3 || id === null) return null;
+  const [row] = rowsIn(await query(GUIDELINE_QUERY, [id]));
+  return row === undefined ? null : (jsonIn(row, 'guideline') ?? null);
 }
 
 function clusterSetIn(row: Row): ClusterSetFacts | null {
@@ -218,6 +233,8 @@ const REPLICASET_MEMBERS_QUERY =
   `${SELECT} ${INSTANCE_COLUMNS}, m.member_role AS memberRole, m.view_id AS viewId FROM ${SCHEMA}.v2_instances i` +
   ` LEFT JOIN ${SCHEMA}.v2_ar_members m ON m.instance_id = i.instance_id AND m.cluster_id = i.cluster_id` +
   ` WHERE i.cluster_id = ? LIMIT ${MAX_INSTANCES}`;
+
+const GUIDELINE_QUERY = `${SELECT} guideline FROM ${SCHEMA}.routing_guidelines WHERE guideline_id = ? LIMIT 1`;
 
 function routerOptionsQuery(view: 'v2_cs_router_options' | 'v2_router_options'): string {
   return `${SELECT} router_options AS routerOptions FROM ${SCHEMA}.${view} WHERE router_label = ? LIMIT 1`;

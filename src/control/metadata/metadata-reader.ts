@@ -14,6 +14,8 @@ export type MetadataReaderSettings = {
   readonly absentIntervalMs: number;
   /** "address::name" of this router's row in `v2_routers`. */
   readonly routerLabel: string;
+  /** Whether the routing guideline is wanted, too. */
+  readonly readsGuideline: boolean;
 };
 
 export class MetadataReader {
@@ -34,7 +36,9 @@ export class MetadataReader {
   }
 
   configure(settings: MetadataReaderSettings): void {
-    if (settings.routerLabel !== this.#settings.routerLabel) this.#isWanted = true;
+    const { routerLabel, readsGuideline } = this.#settings;
+    if (settings.routerLabel !== routerLabel || settings.readsGuideline !== readsGuideline)
+      this.#isWanted = true;
     this.#settings = settings;
   }
 
@@ -63,7 +67,7 @@ export class MetadataReader {
     try {
       const version = await querySchemaVersion(query);
       hasSchema = true;
-      const outcome = await queryMetadata(query, version, this.#settings.routerLabel);
+      const outcome = await queryMetadata(query, version, this.#settings);
       this.#reading =
         outcome.kind === 'facts'
           ? { state: 'ok', detail: '', atMs, facts: outcome.facts }

@@ -6,7 +6,7 @@ import type { MetadataReaderSettings } from './metadata-reader.ts';
 import type { RegistrationSettings } from './registration.ts';
 import { type RegisteredRoute, routerAttributes } from './router-row.ts';
 
-type MetadataConfig = Pick<Config, 'cluster' | 'metadata' | 'quorumLoss'>;
+type MetadataConfig = Pick<Config, 'cluster' | 'metadata' | 'guidelines' | 'quorumLoss'>;
 
 /** Null for the topologies that have no metadata, or are to be judged without it. */
 export function readerSettings(config: MetadataConfig, isHurried: boolean): MetadataReaderSettings | null {
@@ -19,6 +19,7 @@ export function readerSettings(config: MetadataConfig, isHurried: boolean): Meta
     intervalMs,
     absentIntervalMs: topology === 'auto' ? Math.max(intervalMs, ABSENT_INTERVAL_MS) : intervalMs,
     routerLabel: `${routerAddress(config)}::${config.metadata.routerName}`,
+    readsGuideline: config.guidelines.fromMetadata,
   };
 }
 
@@ -26,7 +27,9 @@ export function readerSettings(config: MetadataConfig, isHurried: boolean): Meta
 export function metadataSettings(config: MetadataConfig): MetadataSettings {
   const { readOnlyTargets, targetCluster, invalidatedClusterPolicy } = config.metadata;
   const quorumLoss = config.quorumLoss === 'auto' ? null : config.quorumLoss;
-  return { readOnlyTargets, targetCluster, invalidatedClusterPolicy, quorumLoss };
+  const { file, fromMetadata } = config.guidelines;
+  const guidelines = file !== null ? 'file' : fromMetadata ? 'metadata' : null;
+  return { readOnlyTargets, targetCluster, invalidatedClusterPolicy, quorumLoss, guidelines };
 }
 
 /** `address` of this router's row in `v2_routers`. */

@@ -18,6 +18,7 @@ import { AuthBridge } from '../../../protocol/auth-bridge.ts';
 import {
   CLIENT_MULTI_FACTOR_AUTHENTICATION,
   CLIENT_SSL,
+  capabilityNames,
   hasCapability,
 } from '../../../protocol/capability-flags.ts';
 import { ConnectionPhase } from '../../../protocol/connection-phase.ts';
@@ -44,6 +45,8 @@ import { encodeSslRequest } from '../../../protocol/ssl-request.ts';
 import type { Connection } from '../connection.ts';
 import type { ConnectionPhaseSink } from '../connection-phase-relay.ts';
 import type { Farewells } from '../farewell.ts';
+import type { IntroducedClient } from '../guidelines/introduction.ts';
+import { missingFlags, type OwnGreeting } from '../guidelines/own-greeting.ts';
 import { changeOffer, changeResponse, clientIdentity, type TlsFacts } from '../handshake-changes.ts';
 import { type Refusal, refusalFor } from '../refusal.ts';
 import { acceptTls, connectTls } from './handshake.ts';
@@ -59,6 +62,9 @@ export type TerminatedLoginOptions = {
   /** Capability flags kept from both sides. */
   readonly masked: number;
   readonly addsIdentity: boolean;
+  /** Where the router has greeted the client itself: it has said who it is. */
+  readonly introduced: IntroducedClient | null;
+  readonly ownGreeting: OwnGreeting;
 };
 
 export type TerminatedLoginSink = ConnectionPhaseSink & {
@@ -100,11 +106,15 @@ export class TerminatedLogin {
   constructor(options: TerminatedLoginOptions, sink: TerminatedLoginSink) {
     this.#options = options;
     this.#sink = sink;
-    this.#phase = new ConnectionPhase({
-      maxHandshakeResponseBytes: options.maxHandshakeResponseBytes,
-      maxAuthPacketBytes: MAX_AUTH_PACKET_BYTES,
-      tls: 'ended-here',
-    });
+    const { introduced, maxHandshakeResponseBytes } = options;
+    this.#clientTls = introduced?.tls ?? null;
+    this.#phase =
+      introduced?.phase ??
+      new ConnectionPhase({
+        maxHandshakeResponseBytes,
+        maxAuthPacketBytes: MAX_AUTH_PACKET_BYTES,
+        tls: 'ended-here',
+      });
     this.#fromClient = new PacketGatherer({ maxPayloadBytes: MAX_AUTH_PACKET_BYTES, side: 'client' });
     this.#fromServer = new PacketGatherer({ maxPayloadBytes: MAX_AUTH_PACKET_BYTES, side: 'server' });
   }
@@ -185,15 +195,16 @@ export class TerminatedLogin {
   }
 
   #greet(chunk: Buffer): void {
-    const { tls, masked, client } = this.#options;
+    const { tls, masked, client, introduced } = this.#options;
     if (chunk.length !== PACKET_HEADER_BYTES + readPayloadBytes(chunk, 0))
       throw new ProtocolError(SERVER_FAULT, 'bytes behind the initial handshake');
     const offer = decodeInitialHandshake(chunk.subarray(PACKET_HEADER_BYTES));
     const hasTls = hasCapability(offer.capabilityFlags, CLIENT_SSL);
-    const isNeeded =
-      tls.serverMode === 'required' || (tls.serverMode === 'as-client' && tls.clientMode === 'required');
+    const isAlike = tls.clientMode === 'required' || introduced?.tls != null;
+    const isNeeded = tls.serverMode === 'required' || (tls.serverMode === 'as-client' && isAlike);
     this.#stage = 'client';
     if (isNeeded && !hasTls) return this.#refuse('tls_required', NOT_AT_SERVER);
+    if (introduced !== null) return this.#meet(introduced, offer);
     // What the client has with the router it is to have with the server as well.
     const isOffered =
       tls.clientMode === 'required' ||
@@ -203,6 +214,18 @@ export class TerminatedLogin {
     const packet = encodePacket(changed, 0);
     this.#phase.feedServer(packet);
     client.write(packet, 0, packet.length);
+  }
+
+  /** The client was promised what servers offered before. */
+  #meet({ response, sequenceId, agreed }: IntroducedClient, offer: InitialHandshake): void {
+    this.#offer = offer;
+    const missing = missingFlags(agreed, offer);
+    if (missing === 0) return this.#introduce(response, sequenceId);
+    this.#options.ownGreeting.narrow(offer);
+    this.#refuse(
+      'server_handshake',
+      `the server lacks ${capabilityNames(missing).join(', ')}; connect again`,
+    );
   }
 
   #beginClientTls(rest: Buffer): void {

@@ -6,7 +6,7 @@ import { queryMetadata, type RunQuery } from '../../../src/control/metadata/meta
 import { MetadataReader } from '../../../src/control/metadata/metadata-reader.ts';
 
 const V2_2 = { major: 2, minor: 2, patch: 0 };
-const LABEL = 'host-1::';
+const WANTED = { routerLabel: 'host-1::', readsGuideline: false };
 
 /** Answers by the view that is asked, the longest name that fits first; remembers the statements. */
 function serverWith(rows: Readonly<Record<string, unknown>>): { query: RunQuery; asked: string[] } {
@@ -61,7 +61,7 @@ const CLUSTER = {
 };
 
 t.test('a cluster: only its own rows, JSON as text or parsed, nobody who cannot be dialled', async (t) => {
-  const outcome = await queryMetadata(serverWith(CLUSTER).query, V2_2, LABEL);
+  const outcome = await queryMetadata(serverWith(CLUSTER).query, V2_2, WANTED);
   if (outcome.kind !== 'facts') throw new Error(outcome.detail);
   const { facts } = outcome;
   t.strictSame(facts.clusters, [
@@ -80,7 +80,7 @@ t.test('a cluster: only its own rows, JSON as text or parsed, nobody who cannot 
 
 t.test('schema 2.0 is not asked for what it does not have', async (t) => {
   const { query, asked } = serverWith(CLUSTER);
-  await queryMetadata(query, { major: 2, minor: 0, patch: 0 }, LABEL);
+  await queryMetadata(query, { major: 2, minor: 0, patch: 0 }, WANTED);
   t.notMatch(asked.join('\n'), /v2_cs_|v2_router_options/);
   for (const statement of asked) t.match(statement, /MAX_EXECUTION_TIME\(500\).* LIMIT \d+$/, 'bounded');
 });
@@ -110,10 +110,7 @@ t.test(
 
 t.test('what comes of a failure', async (t) => {
   let nowMs = 0;
-  const reader = new MetadataReader(
-    { intervalMs: 1000, absentIntervalMs: 60_000, routerLabel: LABEL },
-    () => nowMs,
-  );
+  const reader = new MetadataReader({ intervalMs: 1000, absentIntervalMs: 60_000, ...WANTED }, () => nowMs);
   const read = (rows: Readonly<Record<string, unknown>>) =>
     reader.read(serverWith({ ...CLUSTER, ...rows }).query);
   const failure = (errorNumber: number, isFatal = false) =>
