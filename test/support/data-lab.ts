@@ -26,6 +26,7 @@ import {
   THREAD,
 } from '../../src/shared/counters.ts';
 import { createEventLog } from '../../src/shared/events.ts';
+import type { GuidelineInForce } from '../../src/shared/guideline.ts';
 import type { FromDataThread, ThreadEvent } from '../../src/shared/messages.ts';
 import { configOf } from '../config/sources.ts';
 import { memberNamed, topologyOf } from '../routing/members.ts';
@@ -103,6 +104,11 @@ export class DataLab {
     const topology = topologyOf(members, { version: this.#version });
     this.thread.receive({ kind: 'topology', topology });
     return topology;
+  }
+
+  /** Another routing guideline, or none. */
+  guide(guideline: GuidelineInForce | null): void {
+    this.thread.receive({ kind: 'guideline', guideline });
   }
 
   /** Starts a server that is closed at the end of `t`. */
