@@ -7,7 +7,6 @@
  *
  *   header | thread 0: own cells, errors by number, routes, members, client addresses | thread 1: …
  */
-import { MAX_GUIDELINE_ROUTES } from '../../routing/guidelines/guideline.ts';
 import { CLIENT_TABLE_BYTES } from './client-counts.ts';
 import { CONNECT_ERROR_BYTES, createKey } from './connect-errors.ts';
 
@@ -15,6 +14,9 @@ import { CONNECT_ERROR_BYTES, createKey } from './connect-errors.ts';
 export const MAX_ROUTES = 32;
 /** Members that can have counters of their own; more are served and counted together in the last block. */
 export const MAX_MEMBER_SLOTS = 256;
+
+/** Routes of routing guidelines that can have counters of their own. */
+export const MAX_GUIDELINE_SLOTS = 64;
 
 /** Why a session ended: one reason for each. */
 export const END_REASONS = [
@@ -152,7 +154,7 @@ const THREAD_CELLS = {
   errorNumbers: ERROR_NUMBER_CELLS,
   errorCounts: ERROR_NUMBER_CELLS,
   /** Sessions placed by each route of routing guidelines, see guideline-slots.ts. */
-  guidelineSessions: MAX_GUIDELINE_ROUTES,
+  guidelineSessions: MAX_GUIDELINE_SLOTS,
 } as const satisfies Layout;
 
 /** Offset of each name within its block. */
@@ -172,7 +174,7 @@ const THREAD_BYTES = CELLS_BYTES + CLIENT_TABLE_BYTES;
  * each route, the sessions open on each route, the sessions open and held in all, two of connect-errors.ts, the load of
  * each member, and the round-robin position of each route of a routing guideline. The table of connect-errors.ts follows them.
  */
-const HEADER_INTS = 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS + MAX_GUIDELINE_ROUTES;
+const HEADER_INTS = 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS + MAX_GUIDELINE_SLOTS;
 const CONNECT_ERRORS_AT = HEADER_INTS * 4;
 const HEADER_BYTES = CONNECT_ERRORS_AT + CONNECT_ERROR_BYTES;
 

@@ -1,8 +1,13 @@
 /**
  * The router itself: build, threads, events, reloads, limits, its admin server.
  */
-import { MAX_GUIDELINE_ROUTES } from '../../../routing/guidelines/guideline.ts';
-import { ERROR_NUMBER_CELLS, HEADER, sharedHeader, THREAD } from '../../shared/counters.ts';
+import {
+  ERROR_NUMBER_CELLS,
+  HEADER,
+  MAX_GUIDELINE_SLOTS,
+  sharedHeader,
+  THREAD,
+} from '../../shared/counters.ts';
 import { judgeReadiness } from '../readiness.ts';
 import type { AdminSources } from '../sources.ts';
 import type { CounterReader } from './counter-reader.ts';
@@ -33,7 +38,7 @@ export function programFamilies(
     gauge(name, help, () => (value() ? 1 : 0));
 
   const build = { version: sources.version, node_version: process.version };
-  const labelsOfGuidelineRoute = createLabelBook(MAX_GUIDELINE_ROUTES, (name) => ({ guideline_route: name }));
+  const labelsOfGuidelineRoute = createLabelBook(MAX_GUIDELINE_SLOTS, (name) => ({ guideline_route: name }));
   const reloads = { accepted: { result: 'accepted' }, rejected: { result: 'rejected' } };
 
   return [
