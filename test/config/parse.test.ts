@@ -74,6 +74,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       routerAddress: null,
       routerName: '',
     },
+    guidelines: { file: null, fromMetadata: false, localCluster: '', watchIntervalMs: 10_000 },
     dial: { connectTimeoutMs: 1_000, handshakeTimeoutMs: 3_000 },
     hold: { timeoutMs: 9_000, maxSessions: 10_000 },
     drain: { graceMs: 10_000, delayMs: 5_000, timeoutMs: 25_000 },
