@@ -26,13 +26,16 @@ export type RouteReadiness = {
 };
 
 /** The picture readiness is judged by. */
-export type ReadinessSources = Pick<AdminSources, 'readinessRule' | 'topology' | 'routes' | 'isDraining'>;
+export type ReadinessSources = Pick<
+  AdminSources,
+  'readinessRule' | 'topology' | 'routes' | 'isOutOfReach' | 'isDraining'
+>;
 
 /** Judges the router by its readiness rule; while draining it is never ready. */
 export function judgeReadiness(sources: ReadinessSources): Readiness {
   const topology = sources.topology();
   const facts = sources.routes();
-  const routes = facts.map((route) => routeReadiness(topology, route));
+  const routes = facts.map((route) => routeReadiness(sources, topology, route));
   // Where no member speaks X Protocol, nobody waits for its routes.
   const isAwaited = (index: number) => facts[index]?.protocol !== 'x' || topology.members.some(speaksX);
   if (sources.isDraining()) return { isReady: false, summary: 'the router is stopping', routes };
@@ -61,15 +64,18 @@ function ready(routes: readonly RouteReadiness[]): Readiness {
   return { isReady: true, summary: `${routing} of ${routes.length} routes can route`, routes };
 }
 
-function routeReadiness(whole: Topology, route: RouteFacts): RouteReadiness {
+function routeReadiness(sources: ReadinessSources, whole: Topology, route: RouteFacts): RouteReadiness {
   const topology = route.protocol === 'x' ? asReachedByX(whole) : whole;
-  const count = candidates(topology, route, 0, () => false).length;
-  const reason = reasonAgainst(topology, route, count);
-  return { name: route.name, candidates: count, canRoute: reason === '', reason };
+  const open = candidates(topology, route, 0, () => false);
+  // Its members are well, as far as is known, and still no client gets through from here; from another router some may.
+  const isCutOff = open.length > 0 && open.every((member) => sources.isOutOfReach(member, route.protocol));
+  const reason = reasonAgainst(topology, route, open.length, isCutOff);
+  return { name: route.name, candidates: open.length, canRoute: reason === '', reason };
 }
 
-function reasonAgainst(topology: Topology, route: RouteFacts, count: number): string {
+function reasonAgainst(topology: Topology, route: RouteFacts, count: number, isCutOff: boolean): string {
   if (!route.isListening) return route.problem === '' ? 'not listening' : `not listening: ${route.problem}`;
+  if (isCutOff) return 'no candidate lets a session in (all in quarantine)';
   if (count > 0) return '';
   if (topology.members.length === 0) return 'no member is known';
   const whys = topology.members

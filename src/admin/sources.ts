@@ -2,8 +2,8 @@
  * What the admin server reads from the rest of the program. It changes nothing and keeps nothing: each answer is made
  * from these at the moment it is asked for.
  */
-import type { Topology } from '../../routing/topology.ts';
-import type { Config } from '../config/config.ts';
+import type { Member, Topology } from '../../routing/topology.ts';
+import type { Config, RouteProtocol } from '../config/config.ts';
 import type { EventLevel } from '../shared/events.ts';
 import type { GuidelineFacts } from '../shared/guideline.ts';
 import type { BoundRoute, SessionFacts } from '../shared/messages.ts';
@@ -23,6 +23,8 @@ export type AdminSources = {
   routes(): readonly RouteFacts[];
   /** The routing guideline, and what of it counts. */
   guideline?(): GuidelineFacts;
+  /** Whether all data threads have set the member aside and none gets through to it. */
+  isOutOfReach(member: Member, protocol: RouteProtocol): boolean;
   /** Data threads that are running now. */
   threadsAlive(): number;
   /** True from the signal to stop on. */

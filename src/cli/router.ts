@@ -255,6 +255,7 @@ export class Router {
       topology: () => this.#topology(),
       routes: () => dataPlane.routes(),
       guideline: () => dataPlane.guideline(),
+      isOutOfReach: (member, protocol) => dataPlane.isOutOfReach(member, protocol),
       threadsAlive: () => dataPlane.threadsAlive(),
       isDraining: () => this.#drain !== null,
       drain: () => this.#drain,

@@ -75,6 +75,8 @@ export async function untilAbleToRoute(
       readinessRule: config.readiness,
       topology,
       routes: () => routes,
+      // It has no data threads yet that could have tried.
+      isOutOfReach: () => false,
       isDraining: () => false,
     });
     if (readiness.routes.every((route) => route.canRoute)) return;

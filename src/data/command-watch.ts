@@ -2,6 +2,7 @@
  * The command phase of one session as its tracker sees it: what a session asks of it, and the counters it feeds.
  */
 import { CommandTracker } from '../../protocol/command-tracker.ts';
+import { COM_BINLOG_DUMP, COM_BINLOG_DUMP_GTID } from '../../protocol/commands.ts';
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
 import type { Member } from '../../routing/topology.ts';
 import { CommandMeter } from './command-meter.ts';
@@ -50,6 +51,12 @@ export class CommandWatch {
   /** No command is under way; a transaction may be open. */
   get isIdle(): boolean {
     return this.#tracker.isIdle;
+  }
+
+  /** What is under way is a replica's dump of the binary log, which has no end. */
+  get isDumping(): boolean {
+    const { inFlight, command } = this.#tracker;
+    return inFlight > 0 && (command === COM_BINLOG_DUMP || command === COM_BINLOG_DUMP_GTID);
   }
 
   get isInTransaction(): boolean {

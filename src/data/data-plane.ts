@@ -6,9 +6,17 @@ import { Socket } from 'node:net';
 import { totalmem } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import type { Topology } from '../../routing/topology.ts';
-import type { Config, Listen, RouteConfig } from '../config/config.ts';
-import { createCounterMemory, forgetConnectErrors, forgetMember, forgetThread } from '../shared/counters.ts';
+import type { Member, Topology } from '../../routing/topology.ts';
+import type { Config, Listen, RouteConfig, RouteProtocol } from '../config/config.ts';
+import {
+  createCounterMemory,
+  forgetConnectErrors,
+  forgetMember,
+  forgetThread,
+  MEMBER,
+  memberOffset,
+  threadCells,
+} from '../shared/counters.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { GuidelineFacts } from '../shared/guideline.ts';
 import type {
@@ -129,6 +137,17 @@ export class DataPlane {
 
   threadsAlive(): number {
     return this.#workers.filter((worker) => worker !== null).length;
+  }
+
+  /**
+   * Every data thread has set the member aside and tried it again in vain, twice: what made one dial fail for a moment is
+   * no reason to send clients elsewhere.
+   */
+  isOutOfReach({ slot }: Member, protocol: RouteProtocol): boolean {
+    const offset = memberOffset(slot) + (protocol === 'x' ? MEMBER.vainXRetries : MEMBER.vainRetries);
+    const retriesOf = (index: number) => threadCells(this.counters, index)[offset] ?? 0;
+    const alive = this.#workers.flatMap((worker, index) => (worker === null ? [] : [index]));
+    return alive.length > 0 && alive.every((index) => retriesOf(index) >= VAIN_RETRIES);
   }
 
   /** Sessions that may be open at once: as configured, or fewer when there are not the descriptors for them; 0 for no limit. */
@@ -349,3 +368,4 @@ const NOBODY: ListenerEvents = {
   onAcceptFailed: () => undefined,
 };
 const SESSIONS_DEADLINE_MS = 500;
+const VAIN_RETRIES = 2;

@@ -3,7 +3,7 @@
  * So a member comes back without a client having to be the one who tries.
  */
 import type { Member, Topology } from '../../routing/topology.ts';
-import { MEMBER, memberOffset } from '../shared/counters.ts';
+import { add, MEMBER, memberOffset } from '../shared/counters.ts';
 import { Dial } from './dial.ts';
 import type { Reachability } from './reachability.ts';
 import type { ThreadContext } from './thread-context.ts';
@@ -38,6 +38,7 @@ export class Readmission {
     const isQuarantined = this.#reach.quarantine.isQuarantined(member);
     const gauge = this.#reach.protocol === 'x' ? MEMBER.isXQuarantined : MEMBER.isQuarantined;
     this.#context.cells[memberOffset(member.slot) + gauge] = isQuarantined ? 1 : 0;
+    if (!isQuarantined) this.#context.cells[this.#vainRetries(member)] = 0;
   }
 
   #tick(): void {
@@ -48,7 +49,8 @@ export class Readmission {
       if (member.dial === null) continue;
       new Dial(member, member.dial, transport, firstWord, this.#context.config().dial, (_dial, outcome) => {
         if (outcome.kind === 'greeted') firstWord.leave(outcome.connection, farewells);
-        else if (outcome.kind !== 'error-packet') return;
+        else if (outcome.kind !== 'error-packet')
+          return add(this.#context.cells, this.#vainRetries(member), 1);
         this.succeeded(member);
       });
     }
@@ -70,6 +72,10 @@ export class Readmission {
     this.watch();
     const fields = { member: member.address, protocol: this.#reach.protocol, why };
     this.#context.event('warn', 'member_quarantined', `${this.#named(member)} is set aside: ${why}`, fields);
+  }
+
+  #vainRetries({ slot }: Member): number {
+    return memberOffset(slot) + (this.#reach.protocol === 'x' ? MEMBER.vainXRetries : MEMBER.vainRetries);
   }
 
   #named(member: Member): string {

@@ -37,6 +37,8 @@ export type EndingSession = OpenSession & {
   readonly isIdle: boolean;
   /** Nothing is known to be under way, and has not been for so long that no command is likely to come just now. */
   readonly isUnused: boolean;
+  /** What is under way has no end, and so no boundary behind it. */
+  readonly isEndless: boolean;
   boundary(): BoundaryKnowledge;
   /** Lets go of everything but the client. Called once. */
   release(parting: Parting): void;
@@ -84,13 +86,21 @@ export class SessionEnd {
     this.#boundaryWait = null;
   }
 
-  /** Ends the session at its next command boundary outside a transaction, at the latest after the grace. */
+  /**
+   * Ends the session at its next command boundary outside a transaction, at the latest after the grace; at once where there
+   * will be none.
+   */
   atBoundary(reason: EndReason): void {
     if (this.#isOver) return;
     // A doubt that passes calls off other waits, but not the router's own end.
     const isWaiting = this.#boundaryWait !== null && this.#boundaryWait.reason !== 'max_session_age';
     if (isWaiting && reason !== 'shutdown') return;
     const session = this.#session;
+    if (session.isEndless) {
+      // A replica comes back by itself and knows where it was: nothing is gained by waiting for the grace to pass.
+      if (reason !== 'max_session_age') this.now(reason);
+      return;
+    }
     if (session.isUnused) return this.orderly(reason);
     this.#boundaryWait?.close();
     const isVoluntary = reason === 'max_session_age';

@@ -148,6 +148,10 @@ export class Session implements ConnectionSink, EndingSession {
     return this.#phase === 'opaque' || (this.#phase === 'command' && (this.#commands?.isIdle ?? true));
   }
 
+  get isEndless(): boolean {
+    return this.#commands?.isDumping ?? false;
+  }
+
   get isUnused(): boolean {
     return this.boundary() !== 'busy' && this.hasBoundaries && (this.#commands?.isUnused ?? false);
   }

@@ -127,6 +127,10 @@ export class XSession implements ConnectionSink, EndingSession {
     return this.#phase === 'opaque';
   }
 
+  get isEndless(): boolean {
+    return false;
+  }
+
   get isUnused(): boolean {
     return false;
   }

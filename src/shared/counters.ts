@@ -135,9 +135,12 @@ const MEMBER_CELLS = {
   commands: 1,
   dials: DIAL_RESULTS.length,
   isQuarantined: 1,
+  /** How often it was tried again in vain since it was set aside. */
+  vainRetries: 1,
   /** Attempts to reach it by X Protocol, which has a port of its own. */
   xDials: DIAL_RESULTS.length,
   isXQuarantined: 1,
+  vainXRetries: 1,
 } as const satisfies Layout;
 
 /** Cells of a thread's own block. */
@@ -305,6 +308,8 @@ export function forgetThread(memory: SharedArrayBuffer, threadIndex: number): vo
     cells[base + MEMBER.load] = 0;
     cells[base + MEMBER.isQuarantined] = 0;
     cells[base + MEMBER.isXQuarantined] = 0;
+    cells[base + MEMBER.vainRetries] = 0;
+    cells[base + MEMBER.vainXRetries] = 0;
   }
 }
 

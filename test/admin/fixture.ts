@@ -93,6 +93,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     readinessRule: 'any',
     topology: healthyTopology,
     routes: rwAndRo,
+    isOutOfReach: () => false,
     threadsAlive: () => threads,
     isDraining: () => false,
     drain: () => null,

@@ -132,6 +132,15 @@ for (const { name, topology, routes, isReady } of CASES) {
   }
 }
 
+t.test('a route is not ready whose candidates are all out of reach from here', async (t) => {
+  const primaryOnly = facts({ isOutOfReach: ({ acceptsWrites }) => acceptsWrites, readinessRule: 'all' });
+  const { isReady, routes } = judgeReadiness(primaryOnly);
+  t.equal(isReady, false);
+  t.match(routes[0], { name: 'rw', candidates: 1, canRoute: false, reason: /quarantine/ });
+  t.match(routes[1], { name: 'ro', canRoute: true });
+  t.equal(judgeReadiness({ ...primaryOnly, readinessRule: 'any' }).isReady, true);
+});
+
 t.test('a route that cannot route says why, naming the members', async (t) => {
   const topology: Topology = {
     ...healthyTopology(),

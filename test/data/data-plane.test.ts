@@ -113,6 +113,27 @@ t.test(
   },
 );
 
+t.test('a member nobody gets through to is out of reach once every thread has tried again', async (t) => {
+  const lab = await openLab(t, 'quarantine: { interval: 100ms }');
+  const server = await startServer(t);
+  const member = primaryAt(server);
+  await server.close();
+  lab.publish(member);
+  const clients: RawClient[] = [];
+  // The kernel chooses the threads, and one that nobody came to knows nothing.
+  await until('both threads to have met it', async () => {
+    clients.push(await RawClient.connect(lab.port()));
+    return lab.plane.isOutOfReach(member, 'classic');
+  });
+  t.equal(lab.plane.isOutOfReach(member, 'x'), false, 'by another protocol it may be reached');
+  const { host, port } = member.dial ?? { host: '', port: 0 };
+  const again = await ScriptedServer.start(serveOk, host, port);
+  t.teardown(() => again.close());
+  await until('it to be found', () => !lab.plane.isOutOfReach(member, 'classic'));
+  for (const client of clients) client.close();
+  await lab.settled();
+});
+
 t.test('a plane that is closed leaves nothing open', async (t) => {
   const before = openSockets();
   const lab = await openLab(t);

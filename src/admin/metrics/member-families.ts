@@ -49,7 +49,7 @@ export function memberFamilies(sources: AdminSources, counters: CounterReader): 
     kind: 'counter' | 'gauge',
     name: string,
     help: string,
-    cell: 'sessionsOpen' | 'load' | 'sessionsTotal' | 'commands',
+    cell: 'sessionsOpen' | 'load' | 'sessionsTotal' | 'commands' | 'vainRetries' | 'vainXRetries',
   ): Family =>
     perBlock(kind, name, help, (write, labels, offset) => {
       write(labels.base, counters.sum(offset + MEMBER[cell]));
@@ -112,6 +112,12 @@ export function memberFamilies(sources: AdminSources, counters: CounterReader): 
         write(labels.base, counters.sum(offset + MEMBER.isQuarantined));
       },
     ),
+    cellOf(
+      'gauge',
+      'fairlead_member_vain_retries',
+      'Attempts to reach the member again that have failed since it was set aside.',
+      'vainRetries',
+    ),
     cellOf('gauge', 'fairlead_member_sessions_open', 'Sessions open on the member now.', 'sessionsOpen'),
     cellOf('gauge', 'fairlead_member_load', 'Sessions open on the member and dials under way.', 'load'),
     cellOf('counter', 'fairlead_member_sessions_total', 'Sessions sent to the member.', 'sessionsTotal'),
@@ -145,6 +151,12 @@ export function memberFamilies(sources: AdminSources, counters: CounterReader): 
       (write, labels, offset) => {
         write(labels.base, counters.sum(offset + MEMBER.isXQuarantined));
       },
+    ),
+    cellOf(
+      'gauge',
+      'fairlead_member_x_vain_retries',
+      'Attempts to reach the X Protocol port of the member again that have failed since it was set aside.',
+      'vainXRetries',
     ),
     ...probeFamilies(sources, (address) => labelsOf(address).base),
   ];
