@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
+import { expectNoSecrets } from '../support/secrets.ts';
 import { until } from '../support/until.ts';
 
 export type ProgramOptions = {
@@ -29,7 +30,10 @@ export class Program {
     createInterface(child.stderr).on('line', (line) => this.#error.push(line));
     this.#child = child;
     this.#closed = once(child, 'close');
-    t.teardown(() => child.kill('SIGKILL'));
+    t.teardown(() => {
+      child.kill('SIGKILL');
+      expectNoSecrets(`${this.out}\n${this.error}`, argv.join(' '));
+    });
   }
 
   get pid(): number {

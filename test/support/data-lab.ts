@@ -31,6 +31,7 @@ import type { FromDataThread, ThreadEvent } from '../../src/shared/messages.ts';
 import { configOf } from '../config/sources.ts';
 import { memberNamed, topologyOf } from '../routing/members.ts';
 import { ScriptedServer, type ServerScript } from './scripted-server.ts';
+import { expectNoSecrets } from './secrets.ts';
 import { until } from './until.ts';
 
 const LAB_ROUTES = ['rw', 'ro', 'x-rw', 'x-ro'] as const;
@@ -83,6 +84,7 @@ export class DataLab {
     t.teardown(() => {
       thread.close();
       store.close();
+      expectNoSecrets(JSON.stringify(lab.posted), 'what the data thread has said');
     });
     return lab;
   }

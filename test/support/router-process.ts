@@ -8,6 +8,7 @@ import { ACCOUNTS, type Pod, type Sandbox, SandboxError, waitFor } from '../../s
 import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
 import { type ParsedSample, parseExposition } from '../admin/exposition-parser.ts';
 import type { Scope } from './scope.ts';
+import { expectNoSecrets } from './secrets.ts';
 
 export type RouterOptions = {
   readonly seeds: readonly string[];
@@ -60,6 +61,7 @@ export type HttpAnswer = { readonly status: number; readonly body: string };
 export class RouterProcess {
   readonly host: string;
   readonly ports: { readonly rw: number; readonly ro: number };
+  readonly #scope: Scope;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
   readonly #output: string[];
@@ -68,12 +70,14 @@ export class RouterProcess {
   readonly #admin: string;
 
   private constructor(
+    scope: Scope,
     host: string,
     child: ChildProcess,
     exited: Promise<unknown>,
     output: string[],
     log: LogLine[],
   ) {
+    this.#scope = scope;
     this.host = host;
     this.#child = child;
     this.#exited = exited;
@@ -118,9 +122,12 @@ export class RouterProcess {
       },
     });
     const exited = once(child, 'exit');
-    t.teardown(() => void child.kill('SIGKILL'));
     const output: string[] = [];
     const log: LogLine[] = [];
+    t.teardown(() => {
+      child.kill('SIGKILL');
+      expectNoSecrets(output.join('\n'), 'the output of the router');
+    });
     createInterface(child.stdout).on('line', (line) => {
       output.push(line);
       log.push(logLineSchema.parse(JSON.parse(line)));
@@ -132,7 +139,9 @@ export class RouterProcess {
     }).catch((error: unknown) => {
       throw new Error(`the router did not start; it said:\n${output.join('\n')}`, { cause: error });
     });
-    return new RouterProcess(host, child, exited, output, log);
+    const router = new RouterProcess(t, host, child, exited, output, log);
+    t.teardown(() => router.#expectNoSecretsShown());
+    return router;
   }
 
   get pid(): number {
@@ -153,8 +162,8 @@ export class RouterProcess {
     return this.#log.filter(({ event }) => event === kind);
   }
 
-  async get(path: string): Promise<HttpAnswer> {
-    const response = await fetch(`${this.#admin}${path}`, { signal: AbortSignal.timeout(HTTP_TIMEOUT_MS) });
+  async get(path: string, timeoutMs = HTTP_TIMEOUT_MS): Promise<HttpAnswer> {
+    const response = await fetch(`${this.#admin}${path}`, { signal: AbortSignal.timeout(timeoutMs) });
     return { status: response.status, body: await response.text() };
   }
 
@@ -214,6 +223,20 @@ export class RouterProcess {
     );
   }
 
+  /** Of everything an operator can ask for; of its output nothing is left to be seen by then. */
+  async #expectNoSecretsShown(): Promise<void> {
+    if (!this.isRunning) return;
+    for (const path of SHOWN) {
+      try {
+        expectNoSecrets((await this.get(path, LAST_LOOK_TIMEOUT_MS)).body, path);
+      } catch (error) {
+        // Stopped, frozen or cut off by its test: then there is nothing to be read.
+        if (!(error instanceof DOMException || error instanceof TypeError)) throw error;
+        return this.#scope.comment(`the router does not answer at its end: ${error.message}`);
+      }
+    }
+  }
+
   /** SIGKILL; returns when it is gone. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
@@ -222,6 +245,7 @@ export class RouterProcess {
 
   /** As a supervisor does: SIGTERM. @returns its exit code */
   async stop(): Promise<number | null> {
+    await this.#expectNoSecretsShown();
     this.#child.kill('SIGTERM');
     await this.#exited;
     return this.#child.exitCode;
@@ -239,3 +263,7 @@ const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');
 const START_TIMEOUT_MS = 60_000;
 /** The promise of every admin endpoint is an answer within a second; a loaded test machine gets more. */
 const HTTP_TIMEOUT_MS = 5000;
+/** Not all tests leave a router that answers. */
+const LAST_LOOK_TIMEOUT_MS = 2000;
+/** Everything the admin server shows. */
+const SHOWN = ['/', '/metrics', '/api/v1/status', '/api/v1/topology', '/api/v1/sessions', '/api/v1/events'];
