@@ -11,7 +11,7 @@ import type { Topology } from '../../routing/topology.ts';
 import { judgeReadiness } from '../admin/readiness.ts';
 import type { RouteFacts } from '../admin/sources.ts';
 import type { Config, RouteConfig } from '../config/config.ts';
-import { isErrno } from '../data/connection.ts';
+import { isErrno } from '../data/wire.ts';
 import { CAN_SHARE_PORTS } from '../data/listener.ts';
 import { describeFailure } from './admin-client.ts';
 import { urlOfListen } from './admin-url.ts';

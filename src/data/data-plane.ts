@@ -27,7 +27,6 @@ import type {
   ToDataThread,
 } from '../shared/messages.ts';
 import type { Signal } from '../shared/signals.ts';
-import { isErrno } from './connection.ts';
 import { sessionsWithinDescriptors } from './descriptors.ts';
 import { GuidelineStore } from './guidelines/guideline-store.ts';
 import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
@@ -35,6 +34,7 @@ import { createRestartDelay, type RestartDelay } from './restart-delay.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
 import { threadHeapMiB } from './thread-memory.ts';
 import { TlsMaterialStore } from './tls/material-store.ts';
+import { isErrno } from './wire.ts';
 
 export type DataPlaneOptions = {
   readonly config: Config;

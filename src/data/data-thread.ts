@@ -32,7 +32,7 @@ import type {
 import type { SignalKind } from '../shared/signals.ts';
 import type { RouteTlsMaterial, TlsMaterials } from '../shared/tls-material.ts';
 import { type Admission, createAdmission } from './admission.ts';
-import { type Accepted, type Connection, isErrno, type Transport } from './connection.ts';
+import type { Accepted, Connection, Transport } from './connection.ts';
 import { createDrain, type Drain } from './drain.ts';
 import { createEventLimiter, type EventLimiter } from './event-limiter.ts';
 import { Farewells } from './farewell.ts';
@@ -46,6 +46,7 @@ import { Session } from './session.ts';
 import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
 import { RouteTls } from './tls/route-tls.ts';
 import { chooseTransport } from './transport-self-test.ts';
+import { isErrno } from './wire.ts';
 import { XSession } from './x-session.ts';
 
 type Post = (message: FromDataThread) => void;

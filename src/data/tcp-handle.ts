@@ -1,25 +1,111 @@
 /**
- * The private handle behind a `net.Socket`: the one place that reaches below Node's public API. The fast transport
- * stands on it; transport-self-test.ts proves at start that it is as expected, and else the portable transport is used.
+ * The handles behind `net.Socket`: the one place that reaches below Node's public API. The fast transport stands on them;
+ * transport-self-test.ts proves at start that they are as expected, and else the portable transport is used.
  */
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
 
+/** A TCP connection as libuv has it. What returns a number returns 0, or an error as `uv_err_name` knows it. */
 export type TcpHandle = {
-  /** The file descriptor; -1 once closed. */
+  /** The file descriptor; -1 while there is none. */
   readonly fd: number;
+  /** Called with what became of a read in `TcpBinding.state`. */
+  onread: (this: TcpHandle) => void;
+  /** From now on, reads fill this buffer. The handle does not keep it alive. */
+  useUserBuffer(buffer: Buffer): void;
+  readStart(): number;
+  readStop(): number;
+  /** Takes what the kernel takes at once; the rest is read from `buffer` later, then `oncomplete` is called. */
+  writeBuffer(request: HandleRequest, buffer: Buffer): number;
+  /** Sends FIN behind what is queued. */
+  shutdown(request: HandleRequest): number;
+  connect(request: HandleRequest, address: string, port: number): number;
+  connect6(request: HandleRequest, address: string, port: number): number;
+  getpeername(into: { address?: string; port?: number }): number;
+  getsockname(into: { address?: string; port?: number }): number;
+  setNoDelay(enable: boolean): number;
+  setKeepAlive(enable: boolean, seconds: number): number;
+  /** `onClosed` is called in a later turn of the event loop; what was under way ends with ECANCELED before. */
+  close(onClosed: (this: TcpHandle) => void): void;
+  /** Ours: whose it is. */
+  owner?: unknown;
 };
 
-type WithHandle = { readonly _handle?: TcpHandle | null };
+/** Something a handle was asked to do and has not done yet. */
+export type HandleRequest = {
+  oncomplete?: (this: HandleRequest, status: number) => void;
+  /** Ours: on whose behalf. */
+  owner?: unknown;
+  /** Ours: what must not be collected before it is sent. */
+  buffer?: Buffer;
+};
 
-/** The handle of an open socket; null once it is closed. */
-export function handleOf(socket: Socket): TcpHandle | null {
-  // Private to Node, so its declarations do not know it.
-  return (socket as WithHandle)._handle ?? null;
+type NewRequest = new () => HandleRequest;
+
+/** What makes handles and requests, and the cells in which they leave their results. */
+export type TcpBinding = {
+  readonly createHandle: () => TcpHandle;
+  readonly WriteRequest: NewRequest;
+  readonly ShutdownRequest: NewRequest;
+  readonly ConnectRequest: NewRequest;
+  /** Results of the last call. */
+  readonly state: Int32Array;
+  /** In `state`: the bytes read, or an error. */
+  readonly readBytesAt: number;
+  /** In `state`: whether a part of the last write was left for later. */
+  readonly isWriteUnfinishedAt: number;
+};
+
+/**
+ * Node's own TCP, by `process.binding`, which Node advises against (DEP0111) and has kept for programs that need it.
+ *
+ * @throws Error where this Node has it no more, or not to us
+ */
+export function tcpBinding(): TcpBinding {
+  const tcp = bindingNamed('tcp_wrap');
+  const stream = bindingNamed('stream_wrap');
+  const { TCP, TCPConnectWrap, constants } = tcp;
+  const { WriteWrap, ShutdownWrap, streamBaseState, kReadBytesOrError, kLastWriteWasAsync } = stream;
+  const isAsExpected =
+    isConstructor(TCP) &&
+    isConstructor(TCPConnectWrap) &&
+    isConstructor(WriteWrap) &&
+    isConstructor(ShutdownWrap) &&
+    isRecord(constants) &&
+    streamBaseState instanceof Int32Array &&
+    typeof kReadBytesOrError === 'number' &&
+    typeof kLastWriteWasAsync === 'number';
+  if (!isAsExpected) throw new Error('this Node has its TCP handles elsewhere');
+  // The type of a socket, not of a listener.
+  const { SOCKET } = constants;
+  return {
+    // Node's declarations do not know what these make; the self-test tries every part of it.
+    createHandle: () => new TCP(SOCKET) as TcpHandle,
+    WriteRequest: WriteWrap as NewRequest,
+    ShutdownRequest: ShutdownWrap as NewRequest,
+    ConnectRequest: TCPConnectWrap as NewRequest,
+    state: streamBaseState,
+    readBytesAt: kReadBytesOrError,
+    isWriteUnfinishedAt: kLastWriteWasAsync,
+  };
+}
+
+function bindingNamed(name: string): Readonly<Record<string, unknown>> {
+  const binding: unknown = Reflect.get(process, 'binding');
+  const found: unknown = typeof binding === 'function' ? Reflect.apply(binding, process, [name]) : undefined;
+  if (!isRecord(found)) throw new Error(`this Node has no binding ${name}`);
+  return found;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function isConstructor(value: unknown): value is new (...args: readonly unknown[]) => unknown {
+  return typeof value === 'function';
 }
 
 /**
- * Has a listening server hand over bare handles instead of sockets. A socket made by the server cannot borrow a buffer, so
- * one would be made for every connection only to be thrown away: a tenth of what a connection costs.
+ * Has a listening server hand over bare handles instead of sockets.
  *
  * @returns false when this Node keeps its handles elsewhere: then nothing has changed
  */
@@ -30,7 +116,7 @@ export function acceptHandles(
 ): boolean {
   const listening: unknown = Reflect.get(server, '_handle');
   if (typeof listening !== 'object' || listening === null || !('onconnection' in listening)) return false;
-  listening.onconnection = (status: number, handle: AcceptedHandle | undefined) => {
+  listening.onconnection = (status: number, handle: TcpHandle | undefined) => {
     if (status !== 0 || handle === undefined) return onError(status);
     handle.setNoDelay(true);
     onHandle(handle);
@@ -48,9 +134,7 @@ export function keepAliveAccepted(server: Server, seconds: number): void {
   if (typeof listening.setKeepAlive === 'function') listening.setKeepAlive(seconds > 0, seconds);
 }
 
-type AcceptedHandle = TcpHandle & { setNoDelay(enable: boolean): number };
-
-/** A socket around an accepted handle. */
+/** A socket around a handle. */
 export function socketWithHandle(handle: TcpHandle, options: SocketConstructorOpts): Socket {
   const withHandle = { ...options };
   // The constructor takes any handle; its declarations know only those that BoundSocket hands out.

@@ -1,0 +1,119 @@
+/** Bytes through a `net.Socket` or `TLSSocket`, by its public API: `'data'` events and `write`. */
+import { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { type Endpoint, SERVER_KEEP_ALIVE_SECONDS, type Wire, type WireOwner } from './wire.ts';
+
+export class SocketWire implements Wire {
+  readonly #socket: Socket;
+  readonly lentBytes: ArrayBufferLike | null;
+  #error: NodeJS.ErrnoException | null = null;
+  /** Cleared by `end` and `destroy`: nothing may be written any more. */
+  #isWritable = true;
+  #hasPeerEnded = false;
+
+  constructor(socket: Socket, owner: WireOwner, lentBytes: ArrayBufferLike | null) {
+    this.#socket = socket;
+    this.lentBytes = lentBytes;
+    socket.on('data', (chunk: Buffer) => owner.wireRead(chunk, chunk.length));
+    socket.on('drain', () => owner.wireDrained());
+    socket.on('end', () => {
+      this.#hasPeerEnded = true;
+      // After a failure this is no half-close: the peer is gone.
+      if (this.#error === null) owner.wireEnded();
+      else socket.destroy();
+    });
+    socket.on('error', (error) => {
+      this.#error ??= error;
+    });
+    socket.on('close', () => owner.wireClosed(this.#error));
+  }
+
+  /** Begins a connection to a server; `onConnect` is called once it stands. */
+  static dial({ address, port }: Endpoint, owner: WireOwner, onConnect: () => void): SocketWire {
+    const socket = new Socket(SERVER_SOCKET);
+    const wire = new SocketWire(socket, owner, null);
+    socket.once('connect', onConnect);
+    socket.connect({ host: address, port, autoSelectFamily: false });
+    return wire;
+  }
+
+  /** Ends the wire because of `error`. */
+  fail(error: NodeJS.ErrnoException): void {
+    this.#error ??= error;
+    this.destroy();
+  }
+
+  /** Null while it is plain TCP. */
+  get tls(): TLSSocket | null {
+    return this.#socket instanceof TLSSocket ? this.#socket : null;
+  }
+
+  write(buffer: Buffer, start: number, end: number): number {
+    if (!this.#isWritable || start === end) return 0;
+    const bytes = buffer.subarray(start, end);
+    const isTaken = this.#socket.write(buffer.buffer === this.lentBytes ? Buffer.from(bytes) : bytes);
+    return isTaken ? 0 : this.#socket.writableLength;
+  }
+
+  writeSecret(bytes: Buffer): void {
+    if (!this.#isWritable) return;
+    this.#socket.write(bytes, () => bytes.fill(0));
+  }
+
+  get queuedBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  get hasPeerEnded(): boolean {
+    return this.#hasPeerEnded;
+  }
+
+  get isOpen(): boolean {
+    return !this.#socket.destroyed;
+  }
+
+  get remote(): Endpoint | null {
+    const { remoteAddress: address, remotePort: port } = this.#socket;
+    return address === undefined || port === undefined ? null : { address, port };
+  }
+
+  get local(): Endpoint | null {
+    const { localAddress: address, localPort: port } = this.#socket;
+    return address === undefined || port === undefined ? null : { address, port };
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (!this.#isWritable) return;
+    this.#isWritable = false;
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#isWritable = false;
+    this.#socket.destroy();
+  }
+
+  toSocket(): Socket {
+    const socket = this.#socket;
+    // Ours, and Node's own that turns a half-open socket's end into nothing.
+    for (const event of ['data', 'drain', 'end', 'close', 'error']) socket.removeAllListeners(event);
+    // What is unread goes to the next, and not to nobody.
+    socket.pause();
+    return socket;
+  }
+}
+
+const SERVER_SOCKET = {
+  allowHalfOpen: true,
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: SERVER_KEEP_ALIVE_SECONDS * 1000,
+} as const;
