@@ -43,6 +43,7 @@ import { createAccess, createNetworkSet, type NetworkSet } from './network-set.t
 import { ProxiedClient } from './proxied-client.ts';
 import { Reachability } from './reachability.ts';
 import { Session } from './session.ts';
+import { Sweeper } from './sweeper.ts';
 import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
 import { RouteTls } from './tls/route-tls.ts';
 import { chooseTransport } from './transport-self-test.ts';
@@ -74,6 +75,7 @@ export class DataThread implements ThreadContext {
   /** Clients whose proxy has yet to say who they are. */
   readonly #arriving = new Set<ProxiedClient>();
   readonly sessions = new Set<OpenSession>();
+  readonly watched = new Set<OpenSession>();
   readonly farewells = new Farewells();
   readonly #post: Post;
   readonly #limiter: EventLimiter;
@@ -88,7 +90,9 @@ export class DataThread implements ThreadContext {
   /** Fulfilled when no listener is open any more; null while they accept. */
   #stopped: Promise<unknown> | null = null;
   #nextSessionId: number;
-  readonly #sweeper: NodeJS.Timeout;
+  readonly clock: Sweeper;
+  /** A route limits the age of its sessions, or has: they keep the limit when the route goes. */
+  #hasLimitedAge = false;
 
   constructor(start: DataThreadStart, transport: Transport, post: Post) {
     this.transport = transport;
@@ -120,7 +124,7 @@ export class DataThread implements ThreadContext {
     this.cells[THREAD.fastRelay] = transport.kind === 'fast' ? 1 : 0;
     add(this.cells, THREAD.starts, 1);
     this.#adopt(start.topology);
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS);
+    this.clock = new Sweeper(this, () => this.#hasLimitedAge);
   }
 
   config(): DataConfig {
@@ -189,6 +193,7 @@ export class DataThread implements ThreadContext {
 
   /** Binds a route's listener; tells the main thread how it went. */
   async open(bound: BoundRoute): Promise<void> {
+    this.#hasLimitedAge ||= bound.maxSessionAgeMs > 0;
     const state: RouteState = {
       bound,
       offset: routeOffset(bound.index),
@@ -242,7 +247,7 @@ export class DataThread implements ThreadContext {
     for (const client of this.#arriving) client.close();
     for (const { listener } of this.#routes.values()) listener?.close();
     for (const session of this.sessions) session.cut('shutdown');
-    clearInterval(this.#sweeper);
+    this.clock.close();
     for (const reach of this.#allReach) reach.close();
     this.farewells.close();
   }
@@ -275,6 +280,7 @@ export class DataThread implements ThreadContext {
       const open = this.#routes.get(bound.name);
       if (open?.listener != null && isSameListener(open.state.bound, bound)) {
         open.state.bound = bound;
+        this.#hasLimitedAge ||= bound.maxSessionAgeMs > 0;
         open.state.access = createAccess(bound);
         open.state.proxies = createNetworkSet(bound.proxyProtocol.from);
         this.#renewTls(open);
@@ -301,18 +307,6 @@ export class DataThread implements ThreadContext {
     route.state.tls = material === null ? null : new RouteTls(material);
   }
 
-  #sweep(): void {
-    const nowMs = performance.now();
-    const { idleTimeoutMs } = this.#config.limits;
-    let queuedBytes = 0;
-    for (const session of this.sessions) {
-      session.sweep(nowMs, idleTimeoutMs);
-      queuedBytes += session.queuedBytes;
-    }
-    this.cells[THREAD.queuedBytes] = queuedBytes;
-    this.connectErrors.sweep();
-  }
-
   /** What is queued is accepted yet, and who has just connected through a proxy has a moment to say so. */
   async #stopAccepting(): Promise<void> {
     this.#stopped ??= Promise.all(
@@ -325,7 +319,6 @@ export class DataThread implements ThreadContext {
   }
 }
 
-const SWEEP_MS = 1000;
 const ARRIVAL_TICK_MS = 10;
 /** A proxy that has not sent its header by then may keep connections in store. */
 const ARRIVAL_GRACE_MS = 1000;

@@ -42,9 +42,10 @@ export class SessionAccount {
   #bytesToServer = 0;
   #bytesToClient = 0;
   #lastSide: Side = 'server';
-  /** Bytes have come since the last look. */
-  #hasMoved = true;
-  #idleSinceMs = performance.now();
+  /** The thread's clock when bytes last came. */
+  #movedAtSecond: number;
+  /** Bytes in both directions when `takeMoved` was last asked. */
+  #seenBytes = 0;
 
   constructor(context: ThreadContext, route: RouteState, id: number, client: Connection) {
     this.#context = context;
@@ -53,6 +54,7 @@ export class SessionAccount {
     this.#route = route;
     this.#id = id;
     this.#client = client;
+    this.#movedAtSecond = context.clock.second;
     const isLimitedByAddress = context.config().limits.maxConnectionsPerClient > 0;
     this.#limitedAddress = isLimitedByAddress ? client.remoteAddress : '';
     add(this.#cells, this.#routeOffset + ROUTE.sessionsAccepted, 1);
@@ -98,14 +100,14 @@ export class SessionAccount {
   }
 
   toServer(bytes: number): void {
-    this.#hasMoved = true;
+    this.#movedAtSecond = this.#context.clock.second;
     this.#lastSide = 'client';
     this.#bytesToServer += bytes;
     add(this.#cells, this.#routeOffset + ROUTE.bytesToServer, bytes);
   }
 
   toClient(bytes: number): void {
-    this.#hasMoved = true;
+    this.#movedAtSecond = this.#context.clock.second;
     this.#lastSide = 'server';
     this.#bytesToClient += bytes;
     add(this.#cells, this.#routeOffset + ROUTE.bytesToClient, bytes);
@@ -118,15 +120,15 @@ export class SessionAccount {
 
   /** Whether bytes have come since this was last asked. */
   takeMoved(): boolean {
-    const hasMoved = this.#hasMoved;
-    this.#hasMoved = false;
+    const bytes = this.#bytesToServer + this.#bytesToClient;
+    const hasMoved = bytes !== this.#seenBytes;
+    this.#seenBytes = bytes;
     return hasMoved;
   }
 
-  /** How long nothing has moved, to the second in which this is asked. */
-  idleForMs(nowMs: number): number {
-    if (this.takeMoved()) this.#idleSinceMs = nowMs;
-    return nowMs - this.#idleSinceMs;
+  /** How long nothing has moved, in whole seconds: up to one more may have gone by. */
+  get idleForMs(): number {
+    return Math.max(0, this.#context.clock.second - this.#movedAtSecond - 1) * 1000;
   }
 
   judgeAge(maxAgeMs: number): SessionAge {
@@ -201,7 +203,7 @@ export class SessionAccount {
       user: this.#username,
       database: this.#database,
       openedAtMs: this.#openedAtMs,
-      idleForMs: this.#hasMoved ? 0 : Math.round(performance.now() - this.#idleSinceMs),
+      idleForMs: this.idleForMs,
       isOpaque: this.#isOpaque,
       inTransaction,
       guidelineRoute: this.#guidance?.routeName ?? null,

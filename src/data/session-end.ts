@@ -114,14 +114,18 @@ export class SessionEnd {
     });
   }
 
+  get isServerFirstToEnd(): boolean {
+    return this.#firstToEnd === 'server';
+  }
+
   /** The server has said something, and may have reached a boundary that is waited for. */
   serverSpoke(): void {
     this.#boundaryWait?.check();
   }
 
-  /** Called about once a second: ends what is too old, what has been idle for too long, and what cannot go on. */
-  sweep(nowMs: number, idleTimeoutMs: number): void {
-    const idleForMs = this.#account.idleForMs(nowMs);
+  /** Ends what is too old, what has been idle for too long, and what cannot go on. */
+  sweep(idleTimeoutMs: number): void {
+    const { idleForMs } = this.#account;
     const { maxSessionAgeMs } = this.#route.bound;
     if (maxSessionAgeMs > 0 && this.#endOfAge(maxSessionAgeMs, idleForMs)) return;
     if (idleForMs === 0) return;
@@ -151,6 +155,7 @@ export class SessionEnd {
   sideEnded(side: Side): boolean {
     if (this.#firstToEnd === null) {
       this.#firstToEnd = side;
+      if (side === 'server') this.#context.watched.add(this.#session);
       return false;
     }
     this.bothDone(this.#firstToEnd === 'server' ? 'server_closed' : 'client_closed');
@@ -200,6 +205,7 @@ export class SessionEnd {
     this.#session.release(parting);
     this.#account.close(reason);
     this.#context.sessions.delete(this.#session);
+    this.#context.watched.delete(this.#session);
     return true;
   }
 }

@@ -128,8 +128,12 @@ export class Session implements ConnectionSink, EndingSession {
     else this.#end.now(reason);
   }
 
-  sweep(nowMs: number, idleTimeoutMs: number): void {
-    this.#end.sweep(nowMs, idleTimeoutMs);
+  sweep(idleTimeoutMs: number): void {
+    this.#end.sweep(idleTimeoutMs);
+  }
+
+  get isWatchable(): boolean {
+    return this.#end.isServerFirstToEnd || this.queuedBytes > 0;
   }
 
   get queuedBytes(): number {
@@ -322,6 +326,7 @@ export class Session implements ConnectionSink, EndingSession {
   /** The other side does not take more for now: whoever sends has to wait, until `onDrain`. */
   #stall(source: Connection | null): void {
     add(this.#context.cells, THREAD.backpressurePauses, 1);
+    this.#context.watched.add(this);
     source?.pause();
   }
 

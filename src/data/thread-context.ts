@@ -37,10 +37,19 @@ export type ThreadContext = {
   /** Null where the roles of routes decide. */
   readonly guideline: ThreadGuideline | null;
   readonly ownGreeting: OwnGreeting;
+  /** Those of them that are to be looked at every second whatever the settings: see sweeper.ts. */
+  readonly watched: Set<OpenSession>;
+  readonly clock: CoarseClock;
   config(): DataConfig;
   topology(): Topology;
   signal(kind: SignalKind, member: Member, errorNumber?: number): void;
   event(level: EventLevel, kind: string, message: string, fields?: EventFields): void;
+};
+
+/** Time for what needs no more than seconds, and is asked too often for a real clock. */
+export type CoarseClock = {
+  /** Goes on by one about every second. */
+  readonly second: number;
 };
 
 /** A session of either protocol, as the thread knows it. */
@@ -53,8 +62,10 @@ export type OpenSession = {
   endAtBoundary(reason: EndReason): void;
   /** Ends it at once. */
   cut(reason: EndReason): void;
-  /** Called about once a second. */
-  sweep(nowMs: number, idleTimeoutMs: number): void;
+  /** Called about once a second, where the session is watched or has a limited time to live. */
+  sweep(idleTimeoutMs: number): void;
+  /** Bytes are queued, or only the server has ended. */
+  readonly isWatchable: boolean;
   facts(): SessionFacts;
 };
 

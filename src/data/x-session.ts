@@ -107,8 +107,12 @@ export class XSession implements ConnectionSink, EndingSession {
     else this.#end.now(reason);
   }
 
-  sweep(nowMs: number, idleTimeoutMs: number): void {
-    this.#end.sweep(nowMs, idleTimeoutMs);
+  sweep(idleTimeoutMs: number): void {
+    this.#end.sweep(idleTimeoutMs);
+  }
+
+  get isWatchable(): boolean {
+    return this.#end.isServerFirstToEnd || this.queuedBytes > 0;
   }
 
   get queuedBytes(): number {
@@ -273,6 +277,7 @@ export class XSession implements ConnectionSink, EndingSession {
 
   #stall(source: Connection | null): void {
     add(this.#context.cells, THREAD.backpressurePauses, 1);
+    this.#context.watched.add(this);
     source?.pause();
   }
 
