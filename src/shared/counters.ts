@@ -145,7 +145,7 @@ const MEMBER_CELLS = {
 
 /** Cells of a thread's own block. */
 const THREAD_CELLS = {
-  /** 1 when adopted sockets with a shared read buffer carry the traffic, 0 for the portable path. */
+  /** 1 when bare handles with a shared read buffer carry the traffic, 0 for the portable path. */
   fastRelay: 1,
   acceptFailures: 1,
   backpressurePauses: 1,

@@ -167,7 +167,7 @@ function threadFamilies(counters: CounterReader): readonly Family[] {
     perThread(
       'gauge',
       'fairlead_fast_relay',
-      '1 when adopted sockets with a shared read buffer carry the traffic, 0 on the portable path.',
+      '1 when bare handles with a shared read buffer carry the traffic, 0 on the portable path.',
       'fastRelay',
     ),
     perThread(
