@@ -51,7 +51,7 @@ t.test(
     t.ok(performance.now() - startedAtMs > MAX_AGE_MS / 2 - 50);
     await keepsBusy;
     t.ok(performance.now() - startedAtMs > MAX_AGE_MS - 50, 'it got all the time there was');
-    t.ok(answers > 10);
+    t.ok(answers > 2, `${answers} commands meanwhile`);
     t.equal(lab.ended('max_session_age', 'ro'), 2);
     await pause(1200);
     t.ok(await working.command(COM_QUERY, 'INSERT'), 'longer than any sweep later');
