@@ -243,7 +243,7 @@ async function compareCommandLineClient(t: Test, { sandbox, relay }: Lab): Promi
 }
 
 async function waitForCommand({ recorder }: TrackedSession, command: string): Promise<void> {
-  await waitFor({ what: command, timeoutMs: 5000, intervalMs: 1 }, async () =>
+  await waitFor({ what: command, timeoutMs: 20_000, intervalMs: 1 }, async () =>
     recorder.log.at(-1) === `begin ${command}` ? true : undefined,
   );
 }

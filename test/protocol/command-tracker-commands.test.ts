@@ -142,7 +142,7 @@ async function tryDialect(t: Test, lab: Lab, name: string, flags: number): Promi
   const sql =
     "LOAD DATA LOCAL INFILE 'x' INTO TABLE loaded FIELDS TERMINATED BY ','; SELECT 1 FROM t LIMIT 2";
   probe.client.send(command(COM.COM_QUERY, sql));
-  await waitFor({ what: 'the LOCAL INFILE request', timeoutMs: 5000, intervalMs: 1 }, async () =>
+  await waitFor({ what: 'the LOCAL INFILE request', timeoutMs: 20_000, intervalMs: 1 }, async () =>
     probe.session.recorder.log.at(-1) === 'first QUERY' ? true : undefined,
   );
   t.equal(tracker.isIdle, false, 'a file is expected');
@@ -157,7 +157,7 @@ async function tryDialect(t: Test, lab: Lab, name: string, flags: number): Promi
   // The server asks for another answer, to a new challenge, even though this account has no password.
   const asked = probe.session.recorder.log.length + 2;
   probe.client.send(command(COM.COM_CHANGE_USER, changeUser(RAW_ACCOUNT.user, 'caching_sha2_password')));
-  await waitFor({ what: 'AuthSwitchRequest', timeoutMs: 5000, intervalMs: 1 }, async () =>
+  await waitFor({ what: 'AuthSwitchRequest', timeoutMs: 20_000, intervalMs: 1 }, async () =>
     probe.session.recorder.log.length === asked ? true : undefined,
   );
   await probe.expect(
@@ -266,7 +266,7 @@ async function tryBinaryLog(t: Test, lab: Lab): Promise<void> {
   }
   const endless = await openDump(t, lab, file, 0);
   await lab.server.query('CREATE TABLE test.seen_by_the_dump (a INT)');
-  await waitFor({ what: 'the event', timeoutMs: 5000, intervalMs: 1 }, async () =>
+  await waitFor({ what: 'the event', timeoutMs: 20_000, intervalMs: 1 }, async () =>
     endless.client.takeReceived().includes('seen_by_the_dump') ? true : undefined,
   );
   const { tracker } = endless.session.recorder;

@@ -52,7 +52,7 @@ await testInOwnNetwork(t, import.meta.filename, 'a network of namespaces', async
   await t.test('a pod ends with its programs, and a new one takes its address', async (t) => {
     const sleeper = spawnIn(other, 'sleep', ['60']);
     await once(sleeper, 'spawn');
-    await waitFor({ what: 'it to be in its pod', timeoutMs: 5000 }, async () =>
+    await waitFor({ what: 'it to be in its pod', timeoutMs: 20_000 }, async () =>
       readlinkSync(`/proc/${sleeper.pid}/ns/net`) === readlinkSync('/proc/self/ns/net') ? undefined : true,
     );
     const ended = once(sleeper, 'exit');

@@ -196,7 +196,7 @@ async function followed(t: Test, router: RouterProcess, primary: Server): Promis
     (topology) => topology.primary === primary.address,
   );
   // The API may say it before the log line has come through the pipe.
-  const changed = await waitFor({ what: 'the log line', timeoutMs: 5000, intervalMs: 5 }, async () =>
+  const changed = await waitFor({ what: 'the log line', timeoutMs: 20_000, intervalMs: 5 }, async () =>
     router.events('primary_changed').findLast((line) => line.primary === primary.address),
   );
   t.comment(`followed ${Date.parse(changed.time) - promotedAtMs} ms after the promotion returned`);

@@ -96,7 +96,7 @@ async function multiPrimary(t: Test, group: Group, router: RouterProcess): Promi
     ['PRIMARY', 'PRIMARY', 'PRIMARY'],
   );
   t.equal(all.primary, before.address, 'writes stay where they were');
-  await waitFor({ what: 'more writes', timeoutMs: 5000 }, async () =>
+  await waitFor({ what: 'more writes', timeoutMs: 20_000 }, async () =>
     writers.acknowledged.length > writtenBefore + 50 ? true : undefined,
   );
   t.same(membersOf(await visitors.stop()), new Set([before.port]), 'and every client reaches the one');
@@ -112,7 +112,7 @@ async function multiPrimary(t: Test, group: Group, router: RouterProcess): Promi
     single.members.filter(({ acceptsWrites }) => acceptsWrites).map(({ address }) => address),
     [next.address],
   );
-  await waitFor({ what: 'writes on the new one', timeoutMs: 5000 }, async () => {
+  await waitFor({ what: 'writes on the new one', timeoutMs: 20_000 }, async () => {
     const last = writers.acknowledged.at(-1);
     return last !== undefined && last.atMs > performance.now() - 100 ? true : undefined;
   });

@@ -18,7 +18,7 @@ t.test('a group of three under load', { skip: noMysql }, async (t) => {
 async function frozenSecondary(t: Test, group: Group, router: RouterProcess): Promise<void> {
   const frozen = await anySecondary(group);
   const visitors = Visitors.start(t, router.ports.ro, 20);
-  await waitFor({ what: 'visitors on both', timeoutMs: 5000 }, async () =>
+  await waitFor({ what: 'visitors on both', timeoutMs: 20_000 }, async () =>
     membersOf(visitors.visits).size === 2 ? true : undefined,
   );
   frozen.freeze();

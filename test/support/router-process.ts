@@ -218,7 +218,7 @@ export class RouterProcess {
   async reload(): Promise<void> {
     const before = this.events('reloaded').length;
     this.#child.kill('SIGHUP');
-    await waitFor({ what: 'the reload', timeoutMs: 5000, intervalMs: 10 }, async () =>
+    await waitFor({ what: 'the reload', timeoutMs: 20_000, intervalMs: 10 }, async () =>
       this.events('reloaded').length > before ? true : undefined,
     );
   }

@@ -20,7 +20,7 @@ t.test('members are written whole, only when they change, and read again', async
   const events = eventLog();
   const file = createStateFile(() => path, events);
   const until = (count: number) =>
-    waitFor({ what: `${count} members`, timeoutMs: 5000, intervalMs: 5 }, async () => {
+    waitFor({ what: `${count} members`, timeoutMs: 20_000, intervalMs: 5 }, async () => {
       const read = readStateFile(path, events);
       return read.length === count ? read : undefined;
     });
@@ -89,7 +89,7 @@ t.test('a file that cannot be written is told of once', async (t) => {
   const file = createStateFile(() => path, events);
   file.remember(topologyOf('db-1:3306'));
   const isTold = () => events.recent(10).length > 0;
-  await waitFor({ what: 'a warning', timeoutMs: 5000, intervalMs: 5 }, async () =>
+  await waitFor({ what: 'a warning', timeoutMs: 20_000, intervalMs: 5 }, async () =>
     isTold() ? true : undefined,
   );
   file.remember(topologyOf('db-2:3306'));

@@ -92,7 +92,7 @@ export async function killWhenRunning(
   what: 'QUERY' | 'CONNECTION',
 ): Promise<void> {
   const { connectionId } = session.facts;
-  await waitFor({ what: 'the statement to run', timeoutMs: 5000, intervalMs: 10 }, async () => {
+  await waitFor({ what: 'the statement to run', timeoutMs: 20_000, intervalMs: 10 }, async () => {
     const rows = await server.query(
       "SELECT 1 FROM performance_schema.processlist WHERE ID = ? AND STATE = 'User sleep'",
       [connectionId],

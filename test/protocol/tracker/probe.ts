@@ -58,7 +58,7 @@ export class Probe {
   /** Waits until at least `lines` were told, the session is idle (or opaque), and the client has got every byte. */
   async settle(lines: number, what: string): Promise<void> {
     const { recorder } = this.session;
-    await waitFor({ what, timeoutMs: 5000, intervalMs: 1 }, async () => {
+    await waitFor({ what, timeoutMs: 20_000, intervalMs: 1 }, async () => {
       const isSettled =
         recorder.log.length >= lines && (recorder.tracker.isIdle || recorder.tracker.isOpaque);
       return isSettled && this.client.receivedBytes === this.session.serverBytes ? true : undefined;
@@ -67,7 +67,7 @@ export class Probe {
 
   /** Waits until the server has closed the connection. */
   async ended(): Promise<void> {
-    await waitFor({ what: 'the server to close', timeoutMs: 5000, intervalMs: 5 }, async () =>
+    await waitFor({ what: 'the server to close', timeoutMs: 20_000, intervalMs: 5 }, async () =>
       this.client.isEnded ? true : undefined,
     );
   }

@@ -36,7 +36,7 @@ export class TrackedRelay {
 
   /** The session opened last, once its connection phase is over. */
   async latestSession(): Promise<TrackedSession> {
-    return waitFor({ what: 'a session in the command phase', timeoutMs: 5000 }, async () => {
+    return waitFor({ what: 'a session in the command phase', timeoutMs: 20_000 }, async () => {
       const session = this.#sessions.at(-1);
       return session?.isEstablished === true ? session : undefined;
     });
