@@ -45,7 +45,7 @@ export class Readmission {
     const { transport, farewells } = this.#context;
     const { quarantine, firstWord } = this.#reach;
     const { members } = this.#reach.topology();
-    for (const member of quarantine.dueForProbe(members, Date.now())) {
+    for (const member of quarantine.dueForProbe(members, performance.now())) {
       if (member.dial === null) continue;
       new Dial(member, member.dial, transport, firstWord, this.#context.config().dial, (_dial, outcome) => {
         if (outcome.kind === 'greeted') firstWord.leave(outcome.connection, farewells);
@@ -67,7 +67,7 @@ export class Readmission {
 
   /** The member could not be reached, or did not greet. */
   failed(member: Member, why: string): void {
-    if (!this.#reach.quarantine.reportFailure(member, Date.now())) return;
+    if (!this.#reach.quarantine.reportFailure(member, performance.now())) return;
     this.show(member);
     this.watch();
     const fields = { member: member.address, protocol: this.#reach.protocol, why };

@@ -31,7 +31,10 @@ export class SessionAccount {
   readonly #client: Connection;
   /** Empty unless sessions are limited by client address. */
   readonly #limitedAddress: string;
+  /** For people. */
   readonly #openedAtMs = Date.now();
+  /** Of a clock that nobody sets. */
+  readonly #startedAtMs = performance.now();
   #member: Member | null = null;
   #guidance: Guidance | null = null;
   #username = '';
@@ -132,7 +135,7 @@ export class SessionAccount {
   }
 
   judgeAge(maxAgeMs: number): SessionAge {
-    return judgeAge(Date.now() - this.#openedAtMs, maxAgeMs, this.#id);
+    return judgeAge(performance.now() - this.#startedAtMs, maxAgeMs, this.#id);
   }
 
   refused(refusal: Refusal, errorCode: number): void {

@@ -54,6 +54,8 @@ export const PART_DEFINITIONS = {
   // To build clients with.
   'mysql-headers': { packages: ['libmysqlclient-dev', 'libperl-dev'], release: 'sid' },
   haproxy: { packages: ['haproxy'], release: 'sid' },
+  /** Another time of day for one process. Of an old release: its library is loaded into programs of the machine. */
+  faketime: { packages: ['libfaketime'], release: 'bookworm' },
   /** `ip` and `nft`, for the test network of namespaces. */
   network: { packages: ['iproute2', 'nftables'], release: 'sid' },
   kubectl: { packages: ['kubernetes-client'], release: 'sid' },

@@ -34,14 +34,14 @@ export type ConnectErrorCells = { readonly entries: number; readonly key: number
 
 /**
  * @param memoryMs how long after the last error those of an address count; asked for each time, for a reload may change it
- * @param now Unix time in milliseconds
+ * @param now milliseconds of a clock that all threads share and nobody sets
  */
 export function createConnectErrors(
   table: BigUint64Array,
   header: Int32Array,
   cells: ConnectErrorCells,
   memoryMs: () => number,
-  now: () => number = Date.now,
+  now: () => number = systemMs,
 ): ConnectErrors {
   const key = header[cells.key] ?? 0;
   const minute = () => BigInt(Math.floor(now() / MINUTE_MS)) & MINUTE_MASK;
@@ -94,6 +94,12 @@ export function createConnectErrors(
       }
     },
   };
+}
+
+/** Unlike performance.now, which begins anew in each thread; unlike Date.now, which an operator or NTP may set. */
+function systemMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1000 + nanoseconds / 1_000_000;
 }
 
 /** A number for `ConnectErrorCells.key`. */

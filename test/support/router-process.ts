@@ -16,6 +16,8 @@ export type RouterOptions = {
   readonly password?: string | { readonly file: string };
   /** Further flags, such as `--quorum-loss=read`. */
   readonly flags?: readonly string[];
+  /** Further environment. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Ports of the routes; default free ones. */
   readonly ports?: { readonly rw: number; readonly ro: number };
   /** The host it runs on, with the customary ports; default loopback. */
@@ -113,6 +115,7 @@ export class RouterProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...command.env,
+        ...options.environment,
         ...options.env,
         ...(typeof password === 'string'
           ? { FAIRLEAD_CLUSTER_PASSWORD: password }

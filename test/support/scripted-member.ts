@@ -20,6 +20,8 @@ type Row = Readonly<Record<string, string>>;
 export class ScriptedMember {
   readonly uuid: string;
   isReadOnly: boolean;
+  /** False for one that lets clients connect and then says nothing. */
+  greets = true;
   readonly #server: ScriptedServer;
 
   private constructor(uuid: string, isReadOnly: boolean, server: ScriptedServer) {
@@ -44,7 +46,7 @@ export class ScriptedMember {
   }
 
   async #serve(peer: ServerPeer): Promise<void> {
-    if (!(await peer.logIn(CAPABILITIES))) return;
+    if (!this.greets || !(await peer.logIn(CAPABILITIES))) return;
     await peer.answerCommands(({ payload }) => {
       const rows = payload[0] === COM_QUERY ? this.#answer(payload.toString('utf8', 1)) : null;
       if (rows === null) peer.ok(1);
