@@ -16,7 +16,7 @@ import {
   standingAnswer,
 } from './observations.ts';
 import { createRoster, type Entry } from './roster.ts';
-import type { Member, SessionFate } from './topology.ts';
+import { type Member, type SessionFate, singleWriterTopology } from './topology.ts';
 
 export function decideAsync(input: DecisionInput): Decision {
   const { entries } = createRoster(input, []);
@@ -32,15 +32,7 @@ export function decideAsync(input: DecisionInput): Decision {
   const { primary, writable } = situation;
   const severalSinceMs = writable.length < 2 ? null : (input.memory.conflictSinceMs ?? input.nowMs);
   return {
-    topology: {
-      version: 0,
-      groupName: null,
-      mode: 'single-primary',
-      hasQuorum: false,
-      primary: members.find((member) => member.acceptsWrites)?.address ?? null,
-      members,
-      alarms: alarmsOf(situation, severalSinceMs),
-    },
+    topology: singleWriterTopology(members, alarmsOf(situation, severalSinceMs)),
     wanted: input.settings.seeds,
     isInDoubt: primary === null || primary.observation?.failure !== null,
     memory: {

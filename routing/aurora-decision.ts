@@ -19,7 +19,7 @@ import {
 } from './observations.ts';
 import { createRoster, type Entry } from './roster.ts';
 import { draftWithoutSilent } from './silence.ts';
-import type { Member } from './topology.ts';
+import { type Member, singleWriterTopology } from './topology.ts';
 
 export function decideAurora(input: DecisionInput): Decision {
   const { settings, memory } = input;
@@ -34,18 +34,12 @@ export function decideAurora(input: DecisionInput): Decision {
   const offered = draftWithoutSilent(input, entries, (entry) => draftMember(situation, entry));
   const members = endReadsOnPromotion(giveUpDropped(offered, settings.dropped), settings.closeRoOnPromotion);
   return {
-    topology: {
-      version: 0,
-      groupName: null,
-      mode: 'single-primary',
-      hasQuorum: false,
-      primary: members.find(({ acceptsWrites }) => acceptsWrites)?.address ?? null,
+    topology: singleWriterTopology(
       members,
-      alarms:
-        writers.length > 1
-          ? [...alarms, `${writers.length} instances are writable: ${writers.map(({ id }) => id).join(', ')}`]
-          : alarms,
-    },
+      writers.length > 1
+        ? [...alarms, `${writers.length} instances are writable: ${writers.map(({ id }) => id).join(', ')}`]
+        : alarms,
+    ),
     wanted: [...new Set([...settings.seeds, ...endpoints.map(({ host, port }) => addressOf(host, port))])],
     isInDoubt: writer === null || writer.observation?.failure !== null,
     memory: { ...memory, kind: 'aurora', incarnation: null, conflictSinceMs: null },

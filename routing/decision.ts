@@ -22,7 +22,7 @@ import { preferReads } from './reads.ts';
 import { createRoster } from './roster.ts';
 import { decideStatic } from './static-decision.ts';
 import { passOverTerminating } from './terminating.ts';
-import type { Topology } from './topology.ts';
+import { EMPTY_TOPOLOGY } from './topology.ts';
 import { unreachable } from './unreachable.ts';
 import { withXListeners } from './x-listeners.ts';
 
@@ -92,15 +92,7 @@ function decideNothing(input: DecisionInput, alarms: readonly string[]): Decisio
     reason: isHeard(observation) ? reasonOf(observation?.failure?.kind) : 'not heard of yet',
     slot: -1,
   }));
-  const topology: Topology = {
-    version: 0,
-    groupName: null,
-    mode: 'unknown',
-    hasQuorum: false,
-    primary: null,
-    members,
-    alarms,
-  };
+  const topology = { ...EMPTY_TOPOLOGY, members, alarms };
   return { topology, wanted: input.settings.seeds, isInDoubt: true, memory: input.memory };
 }
 

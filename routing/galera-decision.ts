@@ -11,6 +11,7 @@ import {
   newestView,
   nodesOf,
   ownAddress,
+  rememberStarts,
 } from './galera-nodes.ts';
 import {
   type Decision,
@@ -25,7 +26,7 @@ import {
 } from './observations.ts';
 import { createRoster, type Entry } from './roster.ts';
 import { draftWithoutSilent } from './silence.ts';
-import type { Member, MemberState, SessionFate } from './topology.ts';
+import { type Member, type MemberState, type SessionFate, singleWriterTopology } from './topology.ts';
 
 export function decideGalera(input: DecisionInput, clusterUuid: string): Decision {
   const { settings, previous, memory, nowMs } = input;
@@ -36,28 +37,32 @@ export function decideGalera(input: DecisionInput, clusterUuid: string): Decisio
   const newest = newestView(usable);
   const isDivided = isSplit(nodes);
   const syncedSinceMs = rememberSynced(usable, memory.syncedSinceMs, nowMs);
+  const startedAtMs = rememberStarts(nodes, memory.startedAtMs ?? new Map());
   const current = previous.members.find(({ address }) => address === previous.primary)?.id ?? null;
   // The first choice is made when all could be compared: writes that begin at the only node known would have to move.
   const isComplete = [...settings.seeds, ...discovered].every((address) => isHeardAt(input, address));
   const mayChoose = !isDivided && (isComplete || current !== null);
   const writers = !mayChoose ? [] : usable.filter((node) => mayWrite(input, node, newest));
-  const writer = chooseWriter(writers, current, syncedSinceMs, nowMs);
+  const writer = chooseWriter(writers, { current, syncedSinceMs, startedAtMs }, input);
   const situation: Situation = { input, clusterUuid, nodes, newest, writer };
   const offered = draftWithoutSilent(input, entries, (entry) => draftMember(situation, entry));
   const members = endReadsOnPromotion(giveUpDropped(offered, settings.dropped), settings.closeRoOnPromotion);
   return {
     topology: {
-      version: 0,
+      ...singleWriterTopology(members, [...alarms, ...alarmsOf(situation, isDivided)]),
       groupName: clusterUuid,
-      mode: 'single-primary',
       hasQuorum: newest !== null,
-      primary: members.find(({ acceptsWrites }) => acceptsWrites)?.address ?? null,
-      members,
-      alarms: [...alarms, ...alarmsOf(situation, isDivided)],
     },
     wanted: [...new Set([...settings.seeds, ...discovered])],
     isInDoubt: writer === null || writer.entry.observation?.failure !== null,
-    memory: { ...memory, kind: 'galera', incarnation: null, conflictSinceMs: null, syncedSinceMs },
+    memory: {
+      ...memory,
+      kind: 'galera',
+      incarnation: null,
+      conflictSinceMs: null,
+      syncedSinceMs,
+      startedAtMs,
+    },
   };
 }
 

@@ -3,7 +3,8 @@
  *
  * Every synced node could take writes, and two that take them at once make each other's transactions fail. So all routers
  * have to choose the same one without speaking to each other, from what all of them can see: the node whose process joined
- * first (the time in its `wsrep_gcomm_uuid`). A node that is restarted comes last, so the writes do not come back to it.
+ * first (the time in its `wsrep_gcomm_uuid`). A node that is restarted comes last, so the writes do not come back to it: it
+ * joins under a new UUID; after a crash it may keep its old one (`gvwstate.dat`), and then its `Uptime` tells.
  */
 import {
   type DecisionInput,
@@ -84,25 +85,55 @@ export function isSplit(nodes: readonly GaleraNode[]): boolean {
   );
 }
 
+export type WriterHistory = {
+  /** Identity of the node that takes the writes now, or null. */
+  readonly current: string | null;
+  /** Since when each has been synced without interruption. */
+  readonly syncedSinceMs: DecisionMemory['syncedSinceMs'];
+  /** When the process of each was started. */
+  readonly startedAtMs: ReadonlyMap<string, number>;
+};
+
 /**
  * The node that takes the writes.
  *
  * @param nodes those that could
- * @param current identity of the one that does now, or null
- * @param syncedSinceMs since when each has been synced without interruption
  */
 export function chooseWriter(
   nodes: readonly GaleraNode[],
-  current: string | null,
-  syncedSinceMs: DecisionMemory['syncedSinceMs'],
-  nowMs: number,
+  { current, syncedSinceMs, startedAtMs }: WriterHistory,
+  { nowMs, settings }: Pick<DecisionInput, 'nowMs' | 'settings'>,
 ): GaleraNode | null {
-  const [first] = [...nodes].sort(bySeniority);
+  const first = eldestOf(nodes, startedAtMs);
   const standing = nodes.find(({ entry }) => entry.id === current);
-  if (first === undefined || standing === undefined || first === standing) return first ?? null;
+  if (first === null || standing === undefined || first === standing) return first;
+  if (settings.galeraFailback === 'never') return standing;
   // One that was away and kept its age takes over again only when it has proved itself: no to and fro.
   const sinceMs = syncedSinceMs.get(first.entry.id) ?? nowMs;
   return nowMs - sinceMs >= SETTLING_MS ? first : standing;
+}
+
+/** Of processes that were started together, such as after a power cut, the UUIDs decide: they tell the order exactly. */
+function eldestOf(nodes: readonly GaleraNode[], startedAtMs: ReadonlyMap<string, number>): GaleraNode | null {
+  const startOf = ({ entry }: GaleraNode) => startedAtMs.get(entry.id) ?? 0;
+  const firstStartMs = Math.min(...nodes.map(startOf));
+  const together = nodes.filter((node) => startOf(node) <= firstStartMs + STARTED_TOGETHER_MS);
+  return together.sort(bySeniority)[0] ?? null;
+}
+
+/** By identity, when the process of each was started: never earlier than what its answers have told at the most. */
+export function rememberStarts(
+  nodes: readonly GaleraNode[],
+  before: ReadonlyMap<string, number>,
+): ReadonlyMap<string, number> {
+  return new Map(
+    nodes.map(({ entry, answer, galera }) => {
+      // Whole seconds are told, so that the earliest of several answers is the nearest, unless it is another process.
+      const toldMs = answer.askedAtMs - galera.uptimeSeconds * 1000;
+      const known = before.get(entry.id) ?? toldMs;
+      return [entry.id, toldMs > known + RESTART_MS ? toldMs : Math.min(known, toldMs)];
+    }),
+  );
 }
 
 function bySeniority(a: GaleraNode, b: GaleraNode): number {
@@ -124,3 +155,6 @@ const LOCAL_STATES: Readonly<Record<number, string>> = {
   3: 'joined, not synced yet',
 };
 const SETTLING_MS = 10_000;
+const STARTED_TOGETHER_MS = 10_000;
+/** More than answers differ by for one process. */
+const RESTART_MS = 5000;

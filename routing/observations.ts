@@ -59,6 +59,8 @@ export type GaleraAnswer = {
   readonly configuration: number | null;
   /** `wsrep_gcomm_uuid`: begins with the time at which the node's process joined, and is reported alike to every router. */
   readonly nodeUuid: string;
+  /** `Uptime`: how long the server's process has been there. */
+  readonly uptimeSeconds: number;
   /** The node's own place in `members`. */
   readonly localIndex: number;
   /** `wsrep_incoming_addresses`, in the order of `localIndex`; empty for a node without an address, such as an arbitrator. */
@@ -202,6 +204,8 @@ export type DecisionSettings = {
    */
   readonly confirmationTtlMs: number;
   readonly closeRoOnPromotion: boolean;
+  /** Whether writes go back to the eldest node of a Galera cluster that was away; see galera-nodes.ts. Default: settled. */
+  readonly galeraFailback?: GaleraFailback;
   /** What the operator says about things that metadata may say too; undefined for nothing. */
   readonly metadata?: MetadataSettings;
   /** What the endpoints of Aurora's instances have in common, behind the name of the instance. Default: unknown. */
@@ -209,6 +213,8 @@ export type DecisionSettings = {
   /** Which members reads should rather go to; undefined for no preference. */
   readonly reads?: ReadSettings;
 };
+
+export type GaleraFailback = 'settled' | 'never';
 
 /** What the members were found to be. */
 export type ClusterKind = 'group' | 'galera' | 'aurora' | 'plain';
@@ -235,6 +241,8 @@ export type DecisionMemory = {
    * infinity for one that was when it was first heard.
    */
   readonly syncedSinceMs: ReadonlyMap<string, number | null>;
+  /** By identity, for Galera: when a node's process was started, as nearly as its answers have told. */
+  readonly startedAtMs?: ReadonlyMap<string, number>;
   /** Identities, or addresses, of members that are too far behind for reads. */
   readonly behind?: ReadonlySet<string>;
 };

@@ -3,12 +3,12 @@
  */
 import { giveUpDropped } from './fates.ts';
 import type { Decision, DecisionInput } from './observations.ts';
-import type { Member } from './topology.ts';
+import { type Member, singleWriterTopology } from './topology.ts';
 
 export function decideStatic(input: DecisionInput): Decision {
+  const dials = new Map(input.observations.map(({ address, dial }) => [address, dial]));
   const drafts = input.settings.seeds.map((address, index): Member => {
-    const observation = input.observations.find((candidate) => candidate.address === address);
-    const dial = observation?.dial ?? null;
+    const dial = dials.get(address) ?? null;
     return {
       id: '',
       address,
@@ -26,15 +26,7 @@ export function decideStatic(input: DecisionInput): Decision {
   });
   const members = giveUpDropped(drafts, input.settings.dropped);
   return {
-    topology: {
-      version: 0,
-      groupName: null,
-      mode: 'single-primary',
-      hasQuorum: false,
-      primary: members.find((member) => member.acceptsWrites)?.address ?? null,
-      members,
-      alarms: [],
-    },
+    topology: singleWriterTopology(members, []),
     wanted: input.settings.seeds,
     isInDoubt: members[0]?.dial === null,
     memory: input.memory,

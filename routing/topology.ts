@@ -132,6 +132,12 @@ export type Topology = {
   readonly cluster?: ClusterFacts;
 };
 
+/** Where one member at most takes writes, and it is known by its own word. */
+export function singleWriterTopology(members: readonly Member[], alarms: readonly string[]): Topology {
+  const primary = members.find(({ acceptsWrites }) => acceptsWrites)?.address ?? null;
+  return { ...EMPTY_TOPOLOGY, mode: 'single-primary', primary, members, alarms };
+}
+
 /** What the router knows before it has asked anyone. */
 export const EMPTY_TOPOLOGY: Topology = {
   version: 0,

@@ -8,7 +8,13 @@
 import { endReadsOnPromotion } from '../fates.ts';
 import { type Decision, type DecisionInput, isGone, standingAnswer, type ViewRow } from '../observations.ts';
 import { createRoster, type Entry } from '../roster.ts';
-import type { ClusterFacts, Member, MemberState, SessionFate } from '../topology.ts';
+import {
+  type ClusterFacts,
+  type Member,
+  type MemberState,
+  type SessionFate,
+  singleWriterTopology,
+} from '../topology.ts';
 import { effectiveOptions, type MetadataCluster, type MetadataInstance } from './facts.ts';
 import type { Picture } from './picture.ts';
 import { applyRules, type RuleBook } from './rules.ts';
@@ -40,13 +46,7 @@ export function decideReplicaSet(input: DecisionInput, picture: FactsPicture): D
   const primary = members.find((member) => member.acceptsWrites);
   return {
     topology: {
-      version: 0,
-      groupName: null,
-      mode: 'single-primary',
-      hasQuorum: false,
-      primary: primary?.address ?? null,
-      members,
-      alarms: alarmsOf(input, picture, entries),
+      ...singleWriterTopology(members, alarmsOf(input, picture, entries)),
       cluster: clusterFacts(picture, cluster, options),
     },
     wanted: [...new Set([...input.settings.seeds, ...unseeded])],

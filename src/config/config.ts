@@ -105,6 +105,7 @@ export type ClusterConfig = {
   readonly stateFile: string | null;
   /** Behind the names of Aurora's instances; empty to take it from the seeds. */
   readonly auroraDomain: string;
+  readonly galeraFailback: 'settled' | 'never';
   readonly user: string;
   /** Empty when the monitoring account has no password. Never logged. */
   readonly password: string;

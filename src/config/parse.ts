@@ -191,6 +191,7 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       topology: cluster.topology,
       seeds: cluster.seeds.map(toSeed),
       stateFile: cluster.stateFile ?? null,
+      galeraFailback: cluster.galeraFailback,
       auroraDomain: (cluster.auroraDomain ?? '').replace(/^\./, '').toLowerCase(),
       user: cluster.user ?? '',
       password: context.passwordFile?.ok === true ? context.passwordFile.text : (cluster.password ?? ''),

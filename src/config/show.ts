@@ -18,6 +18,7 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       topology: cluster.topology,
       seeds: cluster.seeds.map(formatSeed),
       ...(cluster.stateFile === null ? {} : { stateFile: cluster.stateFile }),
+      galeraFailback: cluster.galeraFailback,
       ...(cluster.auroraDomain === '' ? {} : { auroraDomain: cluster.auroraDomain }),
       ...(cluster.user === '' ? {} : { user: cluster.user }),
       ...(cluster.password === '' ? {} : { password: MASK }),

@@ -261,6 +261,7 @@ class Control implements ControlPlane {
     return {
       topology: DECISION_TOPOLOGIES[cluster.topology],
       seeds,
+      galeraFailback: cluster.galeraFailback,
       auroraDomain:
         cluster.auroraDomain || auroraDomainOf(seeds.map((seed) => parseAddress(seed)?.host ?? '')),
       dropped: this.#discovery.dropped(),

@@ -22,6 +22,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       seeds: [{ kind: 'address', host: 'db', port: 3306 }],
       stateFile: null,
       auroraDomain: '',
+      galeraFailback: 'settled',
       user: 'router',
       password: '',
       tls: { mode: 'as-needed', verify: 'disabled', caFile: null, certFile: null, keyFile: null },

@@ -82,6 +82,7 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       seeds: facts.seeds.map(([host, port]) => ({ kind: 'address', host, port })),
       stateFile: null,
       auroraDomain: '',
+      galeraFailback: 'settled',
       user: facts.user ?? 'router',
       password: facts.password ?? 'router-secret',
       tls: { mode: 'as-needed', verify: 'disabled', caFile: null, certFile: null, keyFile: null },

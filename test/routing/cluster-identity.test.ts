@@ -12,6 +12,7 @@ const GALERA: GaleraAnswer = {
   setAside: '',
   configuration: 3,
   nodeUuid: '00000001-e588-11f1-b83d-8afbc1267fe3',
+  uptimeSeconds: 3600,
   localIndex: 0,
   members: [],
 };

@@ -2,7 +2,7 @@
 import t from 'tap';
 import { decide } from '../../routing/decision.ts';
 import type { Decision, DecisionInput, GaleraAnswer, Observation } from '../../routing/observations.ts';
-import { fails, inputOf, inShort, NOW, type Said, says } from './group.ts';
+import { fails, inputOf, inShort, NOW, type Said, says, settingsOf } from './group.ts';
 
 const UUID = 'cf6c4c06-e587-11f1-a7e5-1eba0ddd18ed';
 /** Joined in this order, which is neither that of the seeds nor that of the whole UUIDs. */
@@ -28,6 +28,7 @@ function node(
     setAside: '',
     configuration: 3,
     nodeUuid: NODES[name],
+    uptimeSeconds: 3600,
     localIndex: members.indexOf(name),
     members: [...members].map((member) => `${member}:3306`),
     ...facts,
@@ -169,6 +170,52 @@ t.test('a writer that comes back with its age takes over once it has been synced
     if (primaries.at(-1) !== primary) primaries.push(primary ?? 'none');
   }
   t.strictSame(primaries, ['c:3306', 'b:3306']);
+});
+
+t.test('a writer that crashed and kept its UUID has been restarted all the same', async (t) => {
+  const gone = decide(inputOf([node('a'), fails('b', 'refused'), node('c')], {}, decide(inputOf(SETTLED))));
+  const primaries: string[] = [];
+  let decision: Decision = gone;
+  for (let laterMs = 0; laterMs <= 30_000; laterMs += 1000) {
+    const b = node('b', 'abc', { uptimeSeconds: 2 + Math.floor(laterMs / 1000) });
+    decision = decide(at(laterMs, [node('a'), b, node('c')], decision));
+    primaries.push(decision.topology.primary ?? 'none');
+  }
+  t.strictSame([...new Set(primaries)], ['c:3306'], 'the writes stay');
+  const fresh = decide(inputOf([node('a'), node('b', 'abc', { uptimeSeconds: 30 }), node('c')]));
+  t.equal(fresh.topology.primary, 'c:3306', 'and a router that is started now agrees');
+});
+
+t.test(
+  'nodes that were started together are told apart by their UUIDs, whatever seconds they tell',
+  async (t) => {
+    const primaries = new Set<string | null>();
+    let decision: Decision | undefined;
+    for (const [a, b, c] of [
+      [9, 8, 9],
+      [9, 9, 8],
+      [10, 9, 10],
+    ] as const) {
+      const seen = [
+        node('a', 'abc', { uptimeSeconds: a }),
+        node('b', 'abc', { uptimeSeconds: b }),
+        node('c', 'abc', { uptimeSeconds: c }),
+      ];
+      decision = decide(inputOf(seen, {}, decision));
+      primaries.add(decision.topology.primary);
+    }
+    t.strictSame([...primaries], ['b:3306']);
+  },
+);
+
+t.test('writes stay where they are, where the operator wants it so', async (t) => {
+  const settings = { galeraFailback: 'never' } as const;
+  const donor = [node('a'), node('b', 'abc', { localState: 2 }), node('c')];
+  let decision: Decision = decide(inputOf(donor, settings, decide(inputOf(SETTLED, settings))));
+  for (let laterMs = 0; laterMs <= 30_000; laterMs += 1000) {
+    decision = decide({ ...at(laterMs, SETTLED, decision), settings: settingsOf('abc', settings) });
+    t.equal(decision.topology.primary, 'c:3306');
+  }
 });
 
 t.test('a node that goes to and fro does not take the writes with it', async (t) => {

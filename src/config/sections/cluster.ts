@@ -30,6 +30,11 @@ export const cluster = z.strictObject({
     why: 'Set it where the seeds are names of your own. Without it the seeds are the only members that are known.',
     maxLength: 253,
   }),
+  galeraFailback: choice(['settled', 'never'] as const, {
+    doc: 'Galera: whether writes go back to the eldest node that was away without having been restarted (a donor, one that was desynced or cut off). `settled`: when it has been synced for 10 s. `never`: they stay until the node that has them goes. One that was restarted never takes them back.',
+    why: 'With `settled` all routers agree on the one node that takes writes, also those started meanwhile. `never` moves sessions once less; a second router that is started while the eldest is back chooses that one, and two nodes that take writes make each other’s commits fail: for a router that is alone.',
+    default: 'settled',
+  }),
   stateFile: text({
     doc: 'File to keep the members in that are served: names, addresses and identities, no secrets.',
     why: 'For a start while neither DNS nor Kubernetes answers: the router asks the servers where they were last. Put it where it outlives the process. A relative path starts at the working directory.',

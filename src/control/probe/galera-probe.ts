@@ -10,7 +10,8 @@ import type { SelfFacts } from './self.ts';
 const STATUS_QUERY =
   'SHOW GLOBAL STATUS WHERE Variable_name IN' +
   " ('wsrep_cluster_state_uuid', 'wsrep_cluster_status', 'wsrep_cluster_conf_id', 'wsrep_ready', 'wsrep_connected'," +
-  " 'wsrep_local_state', 'wsrep_local_index', 'wsrep_local_recv_queue', 'wsrep_gcomm_uuid', 'wsrep_incoming_addresses')";
+  " 'wsrep_local_state', 'wsrep_local_index', 'wsrep_local_recv_queue', 'wsrep_gcomm_uuid', 'wsrep_incoming_addresses'," +
+  " 'Uptime')";
 const VARIABLES_QUERY =
   'SHOW GLOBAL VARIABLES WHERE Variable_name IN' +
   " ('server_uuid', 'server_uid', 'server_id', 'hostname', 'port', 'version', 'read_only', 'super_read_only'," +
@@ -69,6 +70,7 @@ function galeraOf(status: Values, variables: Values): GaleraAnswer {
     // Outside of a primary component it is -1, or that as an unsigned number.
     configuration: Number.isSafeInteger(configuration) && configuration >= 0 ? configuration : null,
     nodeUuid: text('wsrep_gcomm_uuid'),
+    uptimeSeconds: Number(text('Uptime') || '0'),
     localIndex: Number(text('wsrep_local_index') || '-1'),
     members: text('wsrep_incoming_addresses').split(',').map(addressIn),
   };
