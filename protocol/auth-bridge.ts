@@ -50,7 +50,7 @@ export class AuthBridge {
     this.#awaits = { kind: 'anything' };
     this.#plugin = authPluginName;
     const isEmpty = authResponse.length === 0 || (authResponse.length === 1 && authResponse[0] === 0);
-    const isOwn = authPluginName === SHA256 || (authPluginName === CLEAR && this.#secure === 'client');
+    const isOwn = authPluginName === SHA256 || (READABLE.has(authPluginName) && this.#secure === 'client');
     if (isEmpty || !isOwn) return { plugin: authPluginName, response: authResponse };
     this.#plugin = '';
     return { plugin: UNKNOWN_PLUGIN, response: Buffer.alloc(0) };
@@ -107,7 +107,7 @@ export class AuthBridge {
 
   #fromSecureClient(payload: Buffer): AuthMove {
     const isPassword = payload.length > 1 && payload.at(-1) === 0;
-    if (this.#plugin === CLEAR && isPassword) return { kind: 'refused', why: CLEAR_PASSWORD };
+    if (READABLE.has(this.#plugin) && payload.length > 1) return { kind: 'refused', why: CLEAR_PASSWORD };
     if (this.#awaits.kind !== 'password' || !isPassword) {
       this.#awaits = { kind: 'anything' };
       return { kind: 'to-server', payload, isSecret: false };
@@ -192,7 +192,8 @@ function xorWith(bytes: Buffer, nonce: Buffer): void {
 const NONCE_BYTES = 20;
 const CACHING_SHA2 = 'caching_sha2_password';
 const SHA256 = 'sha256_password';
-const CLEAR = 'mysql_clear_password';
+/** Their answers are passwords and one-time codes as they are: LDAP, and MariaDB's PAM. */
+const READABLE: ReadonlySet<string> = new Set(['mysql_clear_password', 'dialog']);
 const SHA256_REQUEST_PUBLIC_KEY = 0x01;
 /** No account has it, so the server answers with an AuthSwitchRequest to the one the account has. */
 const UNKNOWN_PLUGIN = 'fairlead_ask_again';

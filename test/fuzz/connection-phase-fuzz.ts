@@ -102,7 +102,7 @@ function cutSteps(random: Random, steps: readonly Step[]): readonly Step[] {
   });
 }
 
-function mutateLogin(random: Random, login: readonly Step[], other: readonly Step[]): readonly Step[] {
+export function mutateLogin(random: Random, login: readonly Step[], other: readonly Step[]): readonly Step[] {
   let steps = login;
   for (let count = random.below(4); count >= 0; count -= 1) steps = mutateOnce(random, steps, other);
   return steps.slice(0, MAX_STEPS);
@@ -152,7 +152,7 @@ export function formatLogin(steps: readonly Step[]): string {
   return `${steps.map(([side, bytes]) => `${side} ${bytes.toString('hex')}`).join('\n')}\n`;
 }
 
-function readLogins(): (readonly Step[])[] {
+export function readLogins(): (readonly Step[])[] {
   return readdirSync(LOGINS).map((name) =>
     readFileSync(join(LOGINS, name), 'utf8')
       .split('\n')

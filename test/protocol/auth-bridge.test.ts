@@ -94,16 +94,14 @@ t.test('all else passes, and what cannot work names the setting', async (t) => {
     t.same(bridge.fromServer(data), toClient(data));
     t.match(bridge.fromClient(Buffer.from(data)), { kind: 'to-server', payload: data });
   }
-  const clear = encodeAuthSwitchRequest({
-    kind: 'named',
-    authPluginName: 'mysql_clear_password',
-    authPluginData: Buffer.alloc(0),
-  });
-  const refusing = bridgeOf('client');
-  refusing.begin(SHA2, Buffer.from('x'));
-  refusing.fromServer(clear);
-  t.match(refusing.fromClient(Buffer.from(PASSWORD)), { kind: 'refused', why: /serverSslMode/ });
-  t.notMatch(bridgeOf('client').begin('mysql_clear_password', Buffer.from(PASSWORD)).response, PASSWORD);
+  for (const authPluginName of ['mysql_clear_password', 'dialog']) {
+    const switched = { kind: 'named', authPluginName, authPluginData: Buffer.alloc(0) } as const;
+    const refusing = bridgeOf('client');
+    refusing.begin(SHA2, Buffer.from('x'));
+    refusing.fromServer(encodeAuthSwitchRequest(switched));
+    t.match(refusing.fromClient(Buffer.from(PASSWORD)), { kind: 'refused', why: /serverSslMode/ });
+    t.notMatch(bridgeOf('client').begin(authPluginName, Buffer.from(PASSWORD)).response, PASSWORD);
+  }
 
   const pinned = bridgeOf('server');
   pinned.begin(SHA2, Buffer.from('x'));
