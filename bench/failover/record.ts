@@ -18,6 +18,8 @@ export type Attempt = {
   /** `undefined` where the attempt used a session that was open already. */
   readonly connectMs: number | undefined;
   readonly outcome: Outcome;
+  /** How often its session was closed in order with a statement unanswered, which was then repeated on another one. */
+  readonly repeats?: number;
 };
 
 /** A row as the surviving primary has it. */

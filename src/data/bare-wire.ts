@@ -145,15 +145,26 @@ export class BareWire implements Wire {
     if (status !== 0) this.onFinSent();
   }
 
+  reset(): void {
+    // Behind a FIN there is no RST, and no handle has it.
+    if (!this.#isWritable) return this.destroy();
+    this.#letGo()?.reset(onClosed);
+  }
+
   destroy(): void {
+    this.#letGo()?.close(onClosed);
+  }
+
+  /** @returns the handle, to be closed; null when it was let go before */
+  #letGo(): TcpHandle | null {
     const handle = this.#handle;
     this.#isWritable = false;
-    if (handle === null) return;
+    if (handle === null) return null;
     this.#handle = null;
     this.#fd = -1;
     this.#isReading = false;
     this.#queuedBytes = 0;
-    handle.close(onClosed);
+    return handle;
   }
 
   toSocket(): Socket {

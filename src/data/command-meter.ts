@@ -31,6 +31,7 @@ export class CommandMeter implements TrackerSink {
   #answers = 0;
   /** When the oldest of them became the server's to answer; with none, when the last answer or the login was over. */
   #sinceMs = performance.now();
+  #isAnswering = false;
   #hasQuit = false;
   #isInTransaction = false;
 
@@ -64,6 +65,11 @@ export class CommandMeter implements TrackerSink {
     return this.#awaited > 0 ? 0 : performance.now() - this.#sinceMs;
   }
 
+  /** A command is under way, and no byte of its answer has come. */
+  get isUnanswered(): boolean {
+    return this.#awaited > 0 && !this.#isAnswering;
+  }
+
   /** The client has said goodbye: what follows is an orderly end. */
   get hasQuit(): boolean {
     return this.#hasQuit;
@@ -82,11 +88,13 @@ export class CommandMeter implements TrackerSink {
   }
 
   responseBegan(): void {
+    this.#isAnswering = true;
     const seconds = (performance.now() - this.#sinceMs) / 1000;
     observeSeconds(this.#context.cells, this.#routeOffset + ROUTE.firstByteSeconds, seconds);
   }
 
   responseEnded(): void {
+    this.#isAnswering = false;
     this.#answers++;
     const { cells } = this.#context;
     const nowMs = performance.now();

@@ -59,6 +59,11 @@ export class CommandWatch {
     return inFlight > 0 && (command === COM_BINLOG_DUMP || command === COM_BINLOG_DUMP_GTID);
   }
 
+  /** A command is under way, and nobody has answered it yet. */
+  get isUnanswered(): boolean {
+    return this.#meter.isUnanswered;
+  }
+
   get isInTransaction(): boolean {
     return this.#tracker.facts.isInTransaction;
   }
@@ -71,9 +76,9 @@ export class CommandWatch {
     return this.#meter.answers < SET_UP_ANSWERS;
   }
 
-  /** No command has been under way for long enough that none is likely to come just now. */
-  get isUnused(): boolean {
-    return this.#meter.idleForMs >= (this.isSettingUp ? UNUSED_SET_UP_MS : UNUSED_MS);
+  /** No command has been under way for `forMs`, or for longer where the client may still be setting its session up. */
+  isUnused(forMs: number): boolean {
+    return this.#meter.idleForMs >= (this.isSettingUp ? Math.max(forMs, UNUSED_SET_UP_MS) : forMs);
   }
 
   /** The client has said goodbye: what follows is an orderly end. */
@@ -89,6 +94,5 @@ export class CommandWatch {
 
 /** Character set (twice), sql_mode (read and set), schema. */
 const SET_UP_ANSWERS = 5;
-const UNUSED_MS = 50;
 /** Far longer than a program needs between two of these round trips, also on a machine that has too much to do. */
 const UNUSED_SET_UP_MS = 1000;

@@ -167,6 +167,11 @@ export class Connection implements WireOwner {
     this.#wire.end();
   }
 
+  /** Ends at once with RST, or inside TLS without its goodbye: the peer is not to take it for an end in order. */
+  reset(): void {
+    this.#wire.reset();
+  }
+
   /** Ends at once; what is queued is lost. */
   destroy(): void {
     this.#wire.destroy();

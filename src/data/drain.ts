@@ -29,6 +29,7 @@ export function createDrain(
   const startedAtMs = performance.now();
   const spreadMs = Math.max(0, (plan.timeoutMs - plan.stopAcceptingAfterMs) * SPREAD_SHARE);
   const settleMs = Math.min(MAX_SETTLE_MS, spreadMs * SETTLE_SHARE);
+  const patienceMs = () => Math.max(0, startedAtMs + plan.timeoutMs - performance.now()) * PATIENCE_SHARE;
   let isAccepting = true;
   const endSessions = () => {
     isAccepting = false;
@@ -36,7 +37,9 @@ export function createDrain(
     const open = [...sessions];
     open.forEach((session, index) => {
       const afterMs = settleMs + ((spreadMs - settleMs) * index) / open.length;
-      setTimeout(() => session.endAtBoundary('shutdown'), afterMs);
+      // What has come meanwhile is read first, and may be a command.
+      const ask = () => session.endAtBoundary('shutdown', patienceMs());
+      setTimeout(() => setImmediate(ask), afterMs);
     });
   };
   setTimeout(() => void actions.stopAccepting().then(endSessions), plan.stopAcceptingAfterMs);
@@ -57,6 +60,8 @@ const SPREAD_SHARE = 0.5;
 /** Nobody is asked before this share of that time: who has come in the last moment gets to log in and ask something. */
 const SETTLE_SHARE = 0.3;
 const MAX_SETTLE_MS = 1000;
+/** Of what is left when a session is asked: so long its client may take to pause, the rest is for those who never do. */
+const PATIENCE_SHARE = 0.5;
 const TICK_MS = 20;
 /** What a farewell usually takes at most. */
 const FAREWELL_MS = 1000;

@@ -7,7 +7,7 @@
  * | the client or the server | FIN is passed on, and the session is over with the second one; a lost connection ends it at once |
  * | the topology, a drain, its age, idleness | orderly: at a command boundary, the server told with COM_QUIT where that is possible |
  * | a refusal | with an ERR packet |
- * | what leaves no choice: its member is gone, the grace is over | cut |
+ * | what leaves no choice: its member is gone, the grace is over | cut: with RST where a command was forwarded and not answered |
  *
  * The session decides which of them it is; here is what is done then, and the waiting for the right moment.
  */
@@ -15,7 +15,7 @@ import type { ErrPacket } from '../../protocol/err-packet.ts';
 import { sessionFate } from '../../routing/session-fate.ts';
 import type { Member, SessionFate, Topology } from '../../routing/topology.ts';
 import type { EndReason } from '../shared/counters.ts';
-import { type BoundaryKnowledge, BoundaryWait } from './boundary-wait.ts';
+import { type BoundaryKnowledge, BoundaryWait, patientSilenceMs } from './boundary-wait.ts';
 import type { Connection, Side } from './connection.ts';
 import { endReasonFor, errFor, type Refusal } from './refusal.ts';
 import type { SessionAccount } from './session-account.ts';
@@ -33,13 +33,15 @@ export type EndingSession = OpenSession & {
   readonly hasBoundaries: boolean;
   /** Bytes taken from the client and not yet by the kernel for the server. */
   readonly queuedToServer: number;
+  /** A command of the client's is with the server, as far as that is known, and no byte of an answer has come. */
+  readonly isUnanswered: boolean;
   /** The login is over and, as far as that is known, no command is under way. */
   readonly isIdle: boolean;
-  /** Nothing is known to be under way, and has not been for so long that no command is likely to come just now. */
-  readonly isUnused: boolean;
   /** What is under way has no end, and so no boundary behind it. */
   readonly isEndless: boolean;
   boundary(): BoundaryKnowledge;
+  /** Nothing is known to be under way, and has not been for `forMs`, or longer where the client may be setting up. */
+  isUnused(forMs: number): boolean;
   /** Lets go of everything but the client. Called once. */
   release(parting: Parting): void;
 };
@@ -87,10 +89,12 @@ export class SessionEnd {
   }
 
   /**
-   * Ends the session at its next command boundary outside a transaction, at the latest after the grace; at once where there
+   * Ends the session at a command boundary outside a transaction, at the latest after the grace; at once where there
    * will be none.
+   *
+   * @param patienceMs for how long a client that is at work is left alone until it pauses
    */
-  atBoundary(reason: EndReason): void {
+  atBoundary(reason: EndReason, patienceMs = 0): void {
     if (this.#isOver) return;
     // A doubt that passes calls off other waits, but not the router's own end.
     const isWaiting = this.#boundaryWait !== null && this.#boundaryWait.reason !== 'max_session_age';
@@ -101,11 +105,12 @@ export class SessionEnd {
       if (reason !== 'max_session_age') this.now(reason);
       return;
     }
-    if (session.isUnused) return this.orderly(reason);
+    if (session.isUnused(Math.max(UNUSED_MS, patientSilenceMs(patienceMs)))) return this.orderly(reason);
     this.#boundaryWait?.close();
     const isVoluntary = reason === 'max_session_age';
     const graceMs = isVoluntary ? null : this.#context.config().drain.graceMs;
-    this.#boundaryWait = new BoundaryWait(reason, graceMs, {
+    const limits = { patienceMs: Math.min(patienceMs, (graceMs ?? 0) * PATIENT_SHARE), graceMs };
+    this.#boundaryWait = new BoundaryWait(reason, limits, {
       // Where boundaries are unknown, nothing is ended that might as well go on.
       knowledge: () => (isVoluntary && !session.hasBoundaries ? 'busy' : session.boundary()),
       takeMoved: () => this.#account.takeMoved(),
@@ -177,6 +182,19 @@ export class SessionEnd {
     if (this.#close(reason, 'break')) this.#context.farewells.leave(this.#client);
   }
 
+  /**
+   * Ends the session without regard to what is under way; what was sent to the client before still reaches it.
+   *
+   * FIN without an answer says that the command was not forwarded, and may be repeated on another session. Where it was,
+   * and whether it is carried out is not known, the client gets RST.
+   */
+  cut(reason: EndReason): void {
+    const isUnanswered = this.#session.isUnanswered && this.#client.queuedBytes === 0;
+    if (!this.#close(reason, 'break')) return;
+    if (isUnanswered) this.#client.reset();
+    else this.#context.farewells.leave(this.#client);
+  }
+
   /** Ends the session of a client that is gone. */
   clientGone(reason: EndReason): void {
     if (this.#close(reason, 'break')) this.#client.destroy();
@@ -209,3 +227,8 @@ export class SessionEnd {
     return true;
   }
 }
+
+/** No command has been under way for so long that none is likely to come just now. */
+const UNUSED_MS = 50;
+/** The rest of the grace is for those who never pause, or are in a transaction. */
+const PATIENT_SHARE = 0.5;

@@ -118,14 +118,14 @@ export class Session implements ConnectionSink, EndingSession {
     else this.#end.meetFate(guided.fate, guided.reason);
   }
 
-  endAtBoundary(reason: EndReason): void {
-    this.#end.atBoundary(reason);
+  endAtBoundary(reason: EndReason, patienceMs: number): void {
+    this.#end.atBoundary(reason, patienceMs);
   }
 
   /** Ends the session at once. What was sent to the client before still reaches it. */
   cut(reason: EndReason): void {
     if (this.#phase === 'placing') this.#refuse({ reason: 'draining', detail: '' });
-    else this.#end.now(reason);
+    else this.#end.cut(reason);
   }
 
   sweep(idleTimeoutMs: number): void {
@@ -148,6 +148,10 @@ export class Session implements ConnectionSink, EndingSession {
     return this.#phase === 'command';
   }
 
+  get isUnanswered(): boolean {
+    return this.hasBoundaries && (this.#commands?.isUnanswered ?? false);
+  }
+
   get isIdle(): boolean {
     return this.#phase === 'opaque' || (this.#phase === 'command' && (this.#commands?.isIdle ?? true));
   }
@@ -156,8 +160,8 @@ export class Session implements ConnectionSink, EndingSession {
     return this.#commands?.isDumping ?? false;
   }
 
-  get isUnused(): boolean {
-    return this.boundary() !== 'busy' && this.hasBoundaries && (this.#commands?.isUnused ?? false);
+  isUnused(forMs: number): boolean {
+    return this.boundary() !== 'busy' && this.hasBoundaries && (this.#commands?.isUnused(forMs) ?? false);
   }
 
   boundary(): BoundaryKnowledge {

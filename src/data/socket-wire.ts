@@ -96,6 +96,12 @@ export class SocketWire implements Wire {
     this.#socket.end();
   }
 
+  reset(): void {
+    if (!this.#isWritable || this.#socket instanceof TLSSocket) return this.destroy();
+    this.#isWritable = false;
+    this.#socket.resetAndDestroy();
+  }
+
   destroy(): void {
     this.#isWritable = false;
     this.#socket.destroy();

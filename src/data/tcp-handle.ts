@@ -26,6 +26,8 @@ export type TcpHandle = {
   setKeepAlive(enable: boolean, seconds: number): number;
   /** `onClosed` is called in a later turn of the event loop; what was under way ends with ECANCELED before. */
   close(onClosed: (this: TcpHandle) => void): void;
+  /** As `close`, with RST. Not to be called behind `shutdown`. */
+  reset(onClosed: (this: TcpHandle) => void): number;
   /** Ours: whose it is. */
   owner?: unknown;
 };

@@ -58,8 +58,12 @@ export type OpenSession = {
   readonly queuedBytes: number;
   /** What a new topology says of the session's member. */
   onTopology(topology: Topology): void;
-  /** Ends it at its next command boundary outside a transaction, at the latest after the grace. */
-  endAtBoundary(reason: EndReason): void;
+  /**
+   * Ends it at a command boundary outside a transaction, at the latest after the grace.
+   *
+   * @param patienceMs for how long a client that is at work is left alone until it pauses
+   */
+  endAtBoundary(reason: EndReason, patienceMs: number): void;
   /** Ends it at once. */
   cut(reason: EndReason): void;
   /** Called about once a second, where the session is watched or has a limited time to live. */

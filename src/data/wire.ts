@@ -35,6 +35,8 @@ export type Wire = {
   resume(): void;
   /** Sends FIN after what is queued. Once both sides have, the wire closes. */
   end(): void;
+  /** Ends at once with RST, or inside TLS without its goodbye: the peer is not to take it for an end in order. */
+  reset(): void;
   /** Ends at once; what is queued is lost. */
   destroy(): void;
   /** Gives the connection up to a socket, which does not read yet; the wire is not to be used any more. */

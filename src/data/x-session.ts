@@ -97,14 +97,14 @@ export class XSession implements ConnectionSink, EndingSession {
     else this.#end.onTopology(topology, this.#member);
   }
 
-  endAtBoundary(reason: EndReason): void {
-    this.#end.atBoundary(reason);
+  endAtBoundary(reason: EndReason, patienceMs: number): void {
+    this.#end.atBoundary(reason, patienceMs);
   }
 
   /** Ends the session at once. What was sent to the client before still reaches it. */
   cut(reason: EndReason): void {
     if (this.#phase === 'placing') this.#refuse({ reason: 'draining', detail: '' });
-    else this.#end.now(reason);
+    else this.#end.cut(reason);
   }
 
   sweep(idleTimeoutMs: number): void {
@@ -127,6 +127,10 @@ export class XSession implements ConnectionSink, EndingSession {
     return false;
   }
 
+  get isUnanswered(): boolean {
+    return false;
+  }
+
   get isIdle(): boolean {
     return this.#phase === 'opaque';
   }
@@ -135,7 +139,7 @@ export class XSession implements ConnectionSink, EndingSession {
     return false;
   }
 
-  get isUnused(): boolean {
+  isUnused(): boolean {
     return false;
   }
 

@@ -4,18 +4,17 @@
  */
 import t, { type Test } from 'tap';
 import { Load } from '../../bench/failover/load.ts';
-import { errorsByClient } from '../../bench/failover/record.ts';
 import { ACCOUNTS, waitFor } from '../../src/sandbox/index.ts';
 import { ask } from '../support/clients.ts';
 import { Knot } from '../support/knot.ts';
 import { judgeWrites, type NetworkGroup, startNetworkGroup, untilAtWork } from '../support/network-group.ts';
 import { testInOwnNetwork } from '../support/own-network.ts';
-import type { RouterProcess } from '../support/router-process.ts';
+import { countRolling, describeRolling } from '../support/rolling-count.ts';
+import { RouterService } from '../support/router-service.ts';
 
 const ZONE = 'db.svc.example';
 /** One address for all routers. */
 const SERVICE = '10.213.7.200';
-const READY_EVERY_MS = 100;
 
 await testInOwnNetwork(
   t,
@@ -111,68 +110,27 @@ async function reusedAddress(t: Test, stage: NetworkGroup): Promise<void> {
 /** Under load: 1 → 3 routers, each replaced by a new one, 3 → 1. A Service has those that say they are ready. */
 async function rollingUpdate(t: Test, stage: NetworkGroup): Promise<void> {
   const { network, group, addRouter } = stage;
-  const running = new Set<RouterProcess>([stage.router]);
-  const ready = new Set<RouterProcess>();
-  const routes = () =>
-    network.setService(
-      SERVICE,
-      [6446, 6447],
-      [...ready].map(({ host }) => host),
-    );
-  const untilReady = async (router: RouterProcess): Promise<void> => {
-    running.add(router);
-    await waitFor({ what: 'readiness', timeoutMs: 30_000, intervalMs: READY_EVERY_MS }, async () =>
-      (await router.get('/readyz')).status === 200 ? true : undefined,
-    );
-    ready.add(router);
-    await routes();
-  };
-  const takeAway = async (router: RouterProcess): Promise<void> => {
-    const stopped = router.stop();
-    // The Service learns of it at the same time as the pod, and is a little later.
-    ready.delete(router);
-    await waitFor({ what: 'unreadiness', timeoutMs: 5000, intervalMs: READY_EVERY_MS }, async () =>
-      (await router.get('/readyz')).status === 503 ? true : undefined,
-    );
-    await routes();
-    t.equal(await stopped, 0);
-    running.delete(router);
-  };
-
-  await untilReady(stage.router);
+  const service = new RouterService(network, SERVICE, addRouter);
+  await service.take(stage.router);
   const load = Load.start({ host: SERVICE, rw: 6446, ro: 6447 }, Date.now() * 1000, {
     clients: 3,
     everyMs: 70,
     connectEveryMs: 20,
     looksFirst: true,
+    repeats: true,
   });
   t.teardown(() => load.stop(0));
-  await untilReady(await addRouter('router-2'));
-  await untilReady(await addRouter('router-3'));
-  let serial = 3;
-  for (const old of [...running]) {
-    serial += 1;
-    await untilReady(await addRouter(`router-${serial}`));
-    await takeAway(old);
-  }
-  const [, ...surplus] = [...running];
-  await Promise.all(surplus.map(takeAway));
+  await service.add();
+  await service.add();
+  await service.roll();
+  const [, ...surplus] = service.routers;
+  t.same(await Promise.all(surplus.map((router) => service.remove(router))), [0, 0]);
   await untilAtWork(load);
   const attempts = await load.stop(5000);
-  t.equal(running.size, 1);
-  const connects = attempts.filter(({ client }) => client.startsWith('new'));
-  t.comment(`${attempts.length} statements, ${connects.length} of them on a connection of their own`);
-  const errors = [...errorsByClient(attempts)];
-  t.same(
-    errors.filter(([client]) => client.startsWith('new')),
-    [],
-    'no connect failed',
-  );
-  // A statement that crosses the router's FIN on its way is lost, whoever closes: five routers close twelve sessions each.
-  const crossed = errors.flatMap(([, names]) => names);
-  t.ok(
-    crossed.length <= 6,
-    `and no statement of who looks before working on: ${crossed.join() || 'no errors'}`,
-  );
+  t.equal(service.routers.length, 1);
+  const seen = countRolling(attempts);
+  t.comment(describeRolling(seen));
+  t.same(seen.failedConnects, [], 'no connect failed');
+  t.same(seen.failedStatements, [], 'and no statement of who repeats what met the end of its session');
   await judgeWrites(t, group, attempts);
 }

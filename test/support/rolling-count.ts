@@ -1,0 +1,44 @@
+/** What clients that reconnect saw of routers that were replaced. */
+import { type Attempt, countedByName } from '../../bench/failover/record.ts';
+
+export type RollingCount = {
+  /** Attempts that began with a connect of their own. */
+  readonly connects: number;
+  readonly statements: number;
+  /** E.g. "new reader 17: ECONNRESET". */
+  readonly failedConnects: readonly string[];
+  readonly failedStatements: readonly string[];
+  /** Clients whose session was closed in order with a statement unanswered, once for each time. They repeated it. */
+  readonly repeated: readonly string[];
+  readonly longestConnectMs: number;
+};
+
+export function countRolling(attempts: readonly Attempt[]): RollingCount {
+  const failed = (during: 'connect' | 'work') =>
+    attempts.flatMap(({ client, outcome }) => {
+      if (outcome.kind === 'served' || outcome.during !== during) return [];
+      return [`${client}: ${outcome.kind === 'hung' ? 'hung' : outcome.error}`];
+    });
+  return {
+    connects: attempts.filter(({ client }) => client.startsWith('new')).length,
+    statements: attempts.length,
+    failedConnects: failed('connect'),
+    failedStatements: failed('work'),
+    repeated: attempts.flatMap(({ client, repeats = 0 }) => Array.from({ length: repeats }, () => client)),
+    longestConnectMs: Math.max(0, ...attempts.map(({ connectMs = 0 }) => connectMs)),
+  };
+}
+
+export function describeRolling(count: RollingCount): string {
+  const { connects, statements, failedConnects, failedStatements, repeated, longestConnectMs } = count;
+  return (
+    `${connects} new connections, ${failedConnects.length} of them failed, the longest took ${longestConnectMs.toFixed(0)} ms; ` +
+    `${statements} statements, ${failedStatements.length} of them failed, ` +
+    `${repeated.length} met the end of their session and were repeated (${countedByName(repeated.map(kindOf))})`
+  );
+}
+
+/** "kept writer 1" is one of the kept writers. */
+function kindOf(client: string): string {
+  return client.replace(/ \d+$/, '');
+}
