@@ -120,6 +120,18 @@ async function judge(t: Test, what: string, manifests: readonly Manifest[]): Pro
       `${what}: its ports lead somewhere`,
     );
   }
+  for (const manifest of manifests.filter(({ kind }) => SELECTS_PODS.has(kind))) {
+    const { podSelector, selector } = selectingSchema.parse(manifest['spec']);
+    const wanted = podSelector?.matchLabels ?? selector?.matchLabels ?? {};
+    const name = `${what}: ${manifest.kind} ${manifest.metadata.name}`;
+    // An empty selector is every pod of the namespace to a NetworkPolicy; a PodDisruptionBudget without one has no pods.
+    t.ok(Object.keys(wanted).length > 0, `${name} says which pods it is for`);
+    t.match(labels, wanted, `${name} is for the router's`);
+  }
+  for (const { spec } of manifests.filter(({ kind }) => kind === 'HorizontalPodAutoscaler'))
+    t.match(spec, {
+      scaleTargetRef: { kind: 'Deployment', name: only(manifests, 'Deployment').metadata.name },
+    });
   t.match(pod, RESTRICTED, `${what}: nothing more is allowed to the pod than it needs`);
 }
 
@@ -137,6 +149,12 @@ const deploymentSchema = z.looseObject({
     metadata: z.looseObject({ labels: z.record(z.string(), z.string()) }),
     spec: podSchema,
   }),
+});
+const SELECTS_PODS: ReadonlySet<string> = new Set(['NetworkPolicy', 'PodDisruptionBudget']);
+const podLabelsSchema = z.looseObject({ matchLabels: z.record(z.string(), z.string()).optional() });
+const selectingSchema = z.looseObject({
+  podSelector: podLabelsSchema.optional(),
+  selector: podLabelsSchema.optional(),
 });
 const serviceSchema = z.looseObject({
   selector: z.record(z.string(), z.string()),
