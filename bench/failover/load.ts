@@ -64,12 +64,9 @@ export class Load {
         this.#loops.push(this.#usePool(`pooled ${role} ${index}`, role, pool));
       }
       let visitors = 0;
-      const startedAtMs = performance.now();
       const timer = setInterval(() => {
-        // On a busy machine timers are late and fall out: as many come all the same.
-        const due = Math.floor((performance.now() - startedAtMs) / connectEveryMs);
-        for (; visitors < due; visitors += 1)
-          this.#loops.push(this.#visit(`new ${role} ${visitors + 1}`, role));
+        visitors += 1;
+        this.#loops.push(this.#visit(`new ${role} ${visitors}`, role));
       }, connectEveryMs);
       this.#timers.push(timer);
     }
