@@ -4,7 +4,7 @@
  */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { defaultAdminUrl, parseAdminUrl } from './admin-url.ts';
-import { addConfigFlags, sourcesOf } from './config-flags.ts';
+import type * as ConfigFlags from './config-flags.ts';
 import type { DemoOptions } from './demo.ts';
 import type { DrainOptions } from './drain.ts';
 import { EXIT } from './exit-codes.ts';
@@ -14,7 +14,10 @@ import { programVersion } from './version.ts';
 /** Runs one command to its end and answers the exit code. */
 export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<number> {
   let exitCode: number = EXIT.ok;
-  const program = createProgram(terminal, (code) => {
+  // The schema that these flags are made of takes longer to load than all the rest.
+  const isConfigured = argv.some((word) => CONFIGURED_COMMANDS.has(word));
+  const flags = isConfigured ? await import('./config-flags.ts') : null;
+  const program = createProgram(terminal, flags, (code) => {
     exitCode = code;
   });
   try {
@@ -32,7 +35,11 @@ function withoutValue(text: string): string {
   return text.replace(/(unknown option '--?[^'=]*=)[^']*/, '$1***');
 }
 
-function createProgram(terminal: Terminal, exit: (code: number) => void): Command {
+function createProgram(
+  terminal: Terminal,
+  flags: typeof ConfigFlags | null,
+  exit: (code: number) => void,
+): Command {
   const program = new Command('fairlead')
     .description(
       'A MySQL router: one address in front of a cluster, writes to the primary, reads over the secondaries.',
@@ -49,6 +56,7 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     .showHelpAfterError('(--help shows what there is)')
     .addHelpText('after', PROGRAM_HELP);
 
+  const addConfigFlags = (command: Command) => flags?.addConfigFlags(command) ?? command;
   addConfigFlags(
     subcommand(program, 'run', 'Run the router until SIGTERM; SIGHUP reloads the configuration.').addOption(
       new Option(
@@ -59,7 +67,7 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
   )
     .addHelpText('after', RUN_HELP)
     .action(async (options: { readonly takeover?: URL | true }, command: Command) => {
-      const { run } = await import('./run.ts');
+      const [{ run }, { sourcesOf }] = await Promise.all([import('./run.ts'), import('./config-flags.ts')]);
       const takeover = options.takeover === true ? 'admin.listen' : (options.takeover ?? null);
       exit(await run({ sources: sourcesOf(command, terminal), takeover }));
     });
@@ -69,7 +77,10 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
   )
     .addHelpText('after', CHECK_HELP)
     .action(async (_options: unknown, command: Command) => {
-      const { check } = await import('./check.ts');
+      const [{ check }, { sourcesOf }] = await Promise.all([
+        import('./check.ts'),
+        import('./config-flags.ts'),
+      ]);
       exit(await check(sourcesOf(command, terminal), terminal));
     });
 
@@ -140,6 +151,8 @@ function seconds(text: string): number {
   if (Number.isInteger(value) && value >= 1 && value <= MAX_DEMO_SECONDS) return value;
   throw new InvalidArgumentError(`It has to be a whole number from 1 to ${MAX_DEMO_SECONDS}.`);
 }
+
+const CONFIGURED_COMMANDS: ReadonlySet<string> = new Set(['run', 'check']);
 
 /** A week. */
 const MAX_DEMO_SECONDS = 604_800;

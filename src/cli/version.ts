@@ -3,10 +3,12 @@
  */
 import { readFileSync } from 'node:fs';
 import { findPackageJSON } from 'node:module';
-import { z } from 'zod';
 
 export function programVersion(): string {
   const path = findPackageJSON('.', import.meta.url);
   if (path === undefined) throw new Error('the package.json of fairlead is missing');
-  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(path, 'utf8'))).version;
+  const manifest: unknown = JSON.parse(readFileSync(path, 'utf8'));
+  const isVersioned = typeof manifest === 'object' && manifest !== null && 'version' in manifest;
+  if (isVersioned && typeof manifest.version === 'string') return manifest.version;
+  throw new Error('the package.json of fairlead has no version');
 }
