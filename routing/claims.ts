@@ -14,14 +14,22 @@ export type Claims = {
   readonly competing: readonly View[];
 };
 
+/** How long a claim stands without being repeated. */
+export type ClaimTerms = {
+  /** While another member's later view agrees. */
+  readonly supportedMs: number;
+  /** While nobody else has said so since. */
+  readonly aloneMs: number;
+};
+
 export function settleClaims(
   views: readonly View[],
   isSinglePrimary: boolean,
   nowMs: number,
-  ttlMs: number,
+  terms: ClaimTerms,
 ): Claims {
   const standing = views.filter(
-    (view) => isClaim(view) && !hasLapsed(view, views, nowMs, ttlMs) && !isContradicted(view, views),
+    (view) => isClaim(view) && !hasLapsed(view, views, nowMs, terms) && !isContradicted(view, views),
   );
   if (isSinglePrimary && standing.length > 1) return { confirmed: [], competing: standing };
   return { confirmed: standing, competing: [] };
@@ -41,13 +49,13 @@ export function namesPrimary(view: View, memberId: string): boolean {
  * clients are told meanwhile that they cannot commit. A member that is made to leave its group refuses commits for
  * seconds, and does not answer what the view's id is until it has left, while all still name it as primary.
  */
-function hasLapsed(claim: View, views: readonly View[], nowMs: number, ttlMs: number): boolean {
+function hasLapsed(claim: View, views: readonly View[], nowMs: number, terms: ClaimTerms): boolean {
   const { refusingSinceMs } = claim;
   if (refusingSinceMs !== null && nowMs - refusingSinceMs > REFUSING_GRACE_MS) return true;
   const isSupported = views.some(
     (view) => view.answer.askedAtMs > claim.answer.askedAtMs && namesPrimary(view, claim.memberId),
   );
-  return nowMs - claim.answer.askedAtMs > (isSupported ? ttlMs : ttlMs / 2);
+  return nowMs - claim.answer.askedAtMs > (isSupported ? terms.supportedMs : terms.aloneMs);
 }
 
 function isContradicted(claim: View, views: readonly View[]): boolean {

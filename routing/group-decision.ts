@@ -35,7 +35,11 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
   const allViews = viewsOf(input, groupName);
   const chosen = chooseViews(allViews, memory.incarnation);
   const isSinglePrimary = chosen?.newest.group.isSinglePrimary ?? previous.mode !== 'multi-primary';
-  const claims = settleClaims(allViews, isSinglePrimary, nowMs, ttlMs);
+  const claims = settleClaims(allViews, isSinglePrimary, nowMs, {
+    supportedMs: ttlMs,
+    // Where all of them are there and will not be asked, that nobody else speaks for the primary says nothing.
+    aloneMs: areAllDenied(input) ? ttlMs : ttlMs / 2,
+  });
   const confirmedIds = new Set(claims.confirmed.map((claim) => claim.memberId));
   const reference = chosen === null ? null : referenceView(chosen, claims.confirmed);
 
@@ -82,6 +86,11 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
       conflictSinceMs,
     },
   };
+}
+
+/** Every server answers, and lets the monitoring account in no more. */
+function areAllDenied({ observations }: DecisionInput): boolean {
+  return observations.every(({ failure }) => failure?.kind === 'access-denied');
 }
 
 type Situation = {

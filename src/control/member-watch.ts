@@ -300,7 +300,7 @@ export class MemberWatch {
     const waitMs = isFirst
       ? this.#lastStepAtMs + REOPEN_GAP_MS - this.#options.now()
       : this.#retryMs(failure);
-    this.#schedule(failure.kind === 'access-denied' ? Math.max(waitMs, ACCESS_DENIED_WAIT_MS) : waitMs);
+    this.#schedule(Math.max(waitMs, leastWaitMs(failure)));
     if (failure.kind === 'refused' || failure.kind === 'timeout') this.#names.recheck();
     // The deadline has told that already.
     if (failure.kind !== 'timeout' || this.#failure?.kind !== 'timeout') this.#fail(failure);
@@ -308,6 +308,7 @@ export class MemberWatch {
 
   /** To be refused costs nobody anything, and a server that starts should be seen as soon as it listens. */
   #retryMs(failure: ControlFailure): number {
+    if (failure.errorNumber === ER_ACCOUNT_HAS_BEEN_LOCKED) return LOCKED_WAIT_MS;
     if (failure.kind === 'refused') return withJitter(this.#settings.intervalMs, this.#options.random);
     return this.#backoff.nextMs();
   }
@@ -364,6 +365,12 @@ export class MemberWatch {
   }
 }
 
+/** Failed logins may lock an account; one that is locked already is hurt by no more of them. */
+function leastWaitMs({ kind, errorNumber }: ControlFailure): number {
+  if (kind !== 'access-denied') return 0;
+  return errorNumber === ER_ACCOUNT_HAS_BEEN_LOCKED ? LOCKED_WAIT_MS : ACCESS_DENIED_WAIT_MS;
+}
+
 const NO_LINK: Link = { kind: 'none' };
 /** After its deadline an unanswered probe is waited for this long before another session is tried. */
 const PROBE_PATIENCE_MS = 10_000;
@@ -371,5 +378,6 @@ const PROBE_PATIENCE_MS = 10_000;
 const GREETING_PATIENCE_MS = 30_000;
 /** A server that ends each session after its first answer is not hammered. */
 const REOPEN_GAP_MS = 100;
-/** Failed logins may lock an account. */
 const ACCESS_DENIED_WAIT_MS = 2000;
+const ER_ACCOUNT_HAS_BEEN_LOCKED = 3118;
+const LOCKED_WAIT_MS = 500;

@@ -3,6 +3,7 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import t from 'tap';
 import { connectToServer } from '../../src/control/greeting.ts';
+import { waitFor } from '../../src/sandbox/index.ts';
 import { packet, startFakePeer, startPlane } from './peers.ts';
 
 const GREETINGS: readonly {
@@ -157,6 +158,35 @@ t.test('a router whose seeds are all wrong starts, says so once for each, and st
   t.equal(lines.length, told);
   const counts = plane.memberProbes().get(`127.0.0.1:${gone.port}`);
   t.ok((counts?.errorsByKind.get('refused') ?? 0) > 1);
+});
+
+t.test('an account that is locked is tried again soon, one that may get locked by it is not', async (t) => {
+  const saying = (errorNumber: number, text: string) => {
+    const payload = Buffer.concat([Buffer.from([0xff, 0, 0]), Buffer.from(text)]);
+    payload.writeUInt16LE(errorNumber, 1);
+    return startFakePeer((socket) => socket.end(packet(payload)));
+  };
+  const locked = await saying(3118, '#HY000Account is locked');
+  const denied = await saying(1045, '#28000Access denied');
+  const { plane, until } = startPlane({
+    seeds: [
+      ['127.0.0.1', locked.port],
+      ['127.0.0.1', denied.port],
+    ],
+  });
+  t.teardown(() => {
+    plane.close();
+    locked.close();
+    denied.close();
+  });
+  await waitFor({ what: 'attempts', timeoutMs: 20_000 }, async () =>
+    locked.connections() >= 4 ? true : undefined,
+  );
+  t.ok(denied.connections() < locked.connections());
+  const { members } = await until('reasons', (topology) =>
+    topology.members.every(({ reason }) => reason !== ''),
+  );
+  for (const { reason } of members) t.equal(reason, 'denies access to the monitoring account');
 });
 
 t.test('with a static topology the first seed is the primary and nobody is asked', async (t) => {

@@ -119,6 +119,16 @@ const GROUP: readonly Case[] = [
     expect: 'rw= ro=abc drain=bc',
   },
   {
+    name: 'but as long as any other while all are there and let the monitoring account in no more',
+    seen: [
+      says('a', HEALTHY, { askedAtMs: LATE, failure: 'access-denied' }),
+      says('b', HEALTHY, { askedAtMs: LATE - 1, failure: 'access-denied' }),
+      says('c', HEALTHY, { askedAtMs: LATE - 1, failure: 'access-denied' }),
+    ],
+    after: SETTLED,
+    expect: 'rw=a ro=abc drain=bc',
+  },
+  {
     name: 'a primary that has not answered for longer than its word stands gets no write, and keeps its sessions',
     seen: [
       says('a', HEALTHY, { askedAtMs: OLD, failure: 'timeout' }),
