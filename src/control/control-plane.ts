@@ -28,7 +28,7 @@ import { seedSources } from './discovery/seed-sources.ts';
 import type { SourceReport } from './discovery/source.ts';
 import { recordReport } from './discovery/source-events.ts';
 import { createStateFile, rememberedAt, type StateFile } from './discovery/state-file.ts';
-import { dampMemberEvents } from './event-damper.ts';
+import { dampEvents } from './event-damper.ts';
 import { createMemberSlots } from './member-slots.ts';
 import { MemberWatch } from './member-watch.ts';
 import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
@@ -117,7 +117,7 @@ class Control implements ControlPlane {
     this.#publish = options.publish;
     this.#resolver = options.resolver ?? createNameResolver(options.config.dns);
     this.#now = options.now ?? (() => performance.now());
-    this.#events = dampMemberEvents(options.events, this.#now);
+    this.#events = dampEvents(options.events, this.#now);
     this.#random = options.random ?? Math.random;
     this.#decide = options.decide ?? decide;
     this.#schedule = new DecisionSchedule({ decide: (cause) => this.#renew(cause), now: this.#now });

@@ -1,25 +1,24 @@
 /**
  * Keeps a member that comes and goes from filling the log: of each kind of line about one member a few pass, then one now
- * and then, with how many were left out. What concerns the whole (the primary, quorum, alarms) always passes.
+ * and then, with how many were left out. Of what concerns the whole (the primary, quorum, alarms) many more pass.
  */
-import type { EventLog } from '../shared/events.ts';
+import type { EventFields, EventLog } from '../shared/events.ts';
 
 /** @param now monotonic milliseconds */
-export function dampMemberEvents(events: EventLog, now: () => number): EventLog {
+export function dampEvents(events: EventLog, now: () => number): EventLog {
   const buckets = new Map<string, Bucket>();
   return {
     ...events,
     record(level, kind, message, fields = {}) {
-      const { member } = fields;
-      if (!MEMBER_KINDS.has(kind) || typeof member !== 'string')
-        return events.record(level, kind, message, fields);
-      const key = `${kind} ${member}`;
+      const limit = LIMITS.find(({ kinds }) => kinds.has(kind));
+      if (limit === undefined) return events.record(level, kind, message, fields);
+      const key = `${kind} ${limit.subjectOf(fields)}`;
       const nowMs = now();
-      const bucket = buckets.get(key) ?? { tokens: BURST, refilledAtMs: nowMs, suppressed: 0 };
+      const bucket = buckets.get(key) ?? { tokens: limit.burst, refilledAtMs: nowMs, suppressed: 0 };
       // In a cluster whose members come and go for ever under new names, the longest known is forgotten.
       if (!buckets.has(key) && buckets.size >= MAX_BUCKETS) buckets.delete(buckets.keys().next().value ?? '');
       buckets.set(key, bucket);
-      bucket.tokens = Math.min(BURST, bucket.tokens + (nowMs - bucket.refilledAtMs) / REFILL_MS);
+      bucket.tokens = Math.min(limit.burst, bucket.tokens + (nowMs - bucket.refilledAtMs) / limit.refillMs);
       bucket.refilledAtMs = nowMs;
       if (bucket.tokens < 1) {
         bucket.suppressed++;
@@ -40,15 +39,40 @@ export function dampMemberEvents(events: EventLog, now: () => number): EventLog 
 
 type Bucket = { tokens: number; refilledAtMs: number; suppressed: number };
 
-const MEMBER_KINDS: ReadonlySet<string> = new Set([
-  'member_does_not_answer',
-  'member_answers',
-  'member_state_changed',
-  'member_joined',
-  'member_left',
-  'member_moved',
-]);
-const BURST = 10;
-/** One more line of a kind about a member each so many milliseconds. */
-const REFILL_MS = 15_000;
+type Limit = {
+  readonly kinds: ReadonlySet<string>;
+  /** Lines of a kind about one subject that pass at once. */
+  readonly burst: number;
+  /** One more each so many milliseconds. */
+  readonly refillMs: number;
+  subjectOf(fields: EventFields): string;
+};
+
+const LIMITS: readonly Limit[] = [
+  {
+    kinds: new Set([
+      'member_does_not_answer',
+      'member_answers',
+      'member_state_changed',
+      'member_joined',
+      'member_left',
+      'member_moved',
+    ]),
+    burst: 10,
+    refillMs: 15_000,
+    subjectOf: ({ member }) => String(member),
+  },
+  {
+    kinds: new Set(['primary_changed', 'no_primary', 'quorum_lost', 'quorum_gained']),
+    burst: 100,
+    refillMs: 5000,
+    subjectOf: () => '',
+  },
+  {
+    kinds: new Set(['alarm_raised', 'alarm_cleared']),
+    burst: 100,
+    refillMs: 5000,
+    subjectOf: ({ alarm }) => String(alarm),
+  },
+];
 const MAX_BUCKETS = 2000;

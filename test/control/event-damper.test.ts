@@ -1,13 +1,13 @@
 /** A member that comes and goes does not fill the log. */
 import { pino } from 'pino';
 import t from 'tap';
-import { dampMemberEvents } from '../../src/control/event-damper.ts';
+import { dampEvents } from '../../src/control/event-damper.ts';
 import { createEventLog } from '../../src/shared/events.ts';
 
 function start() {
   let nowMs = 0;
   const log = createEventLog(pino({ level: 'silent' }), 10_000);
-  const damped = dampMemberEvents(log, () => nowMs);
+  const damped = dampEvents(log, () => nowMs);
   return {
     log,
     damped,
@@ -44,6 +44,26 @@ t.test('other members, other kinds, and what concerns the whole are not held up'
   t.equal(count('member_state_changed'), 1);
   t.equal(count('primary_changed'), 50);
 });
+
+t.test(
+  'an hour in which the primary comes and goes every second is some hundred lines, each with its number',
+  async (t) => {
+    const { log, damped, pass } = start();
+    for (let flap = 0; flap < 3600; flap++) {
+      damped.record('warn', 'no_primary', 'no member takes writes', { primary: null });
+      damped.record('error', 'alarm_raised', 'two are writable', { alarm: 'two are writable' });
+      damped.record('info', 'primary_changed', 'writes go to db-1:3306 again', { primary: 'db-1:3306' });
+      pass(1000);
+    }
+    damped.record('error', 'alarm_raised', 'no member answers', { alarm: 'no member answers' });
+    const lines = log.recent(10_000);
+    t.ok(lines.length <= 3 * (100 + 720) + 1, `${lines.length} lines`);
+    t.ok(
+      lines.some(({ message }) => message === 'no member answers'),
+      'another alarm is not held up',
+    );
+  },
+);
 
 t.test('after a quiet time all is told again', async (t) => {
   const { log, damped, pass } = start();
