@@ -18,6 +18,8 @@ export type BareTcp = {
   readonly readBuffer: Buffer;
   /** The handles' `onread`. */
   readonly onRead: (this: TcpHandle) => void;
+  /** Connections to servers that were made since `probeServers` was last called. */
+  readonly fresh: Set<BareWire>;
 };
 
 export function createBareTcp(binding: TcpBinding, readBuffer: Buffer): BareTcp {
@@ -25,10 +27,20 @@ export function createBareTcp(binding: TcpBinding, readBuffer: Buffer): BareTcp 
   return {
     binding,
     readBuffer,
+    fresh: new Set(),
     onRead() {
       if (this.owner instanceof BareWire) this.owner.onRead(state[readBytesAt] ?? 0);
     },
   };
+}
+
+/**
+ * Has the system probe servers, to notice those that vanish without a word. To be called every second or so: that takes four
+ * system calls for a connection, and most live for less.
+ */
+export function probeServers({ fresh }: BareTcp): void {
+  for (const wire of fresh) wire.probe();
+  fresh.clear();
 }
 
 export class BareWire implements Wire {
@@ -164,12 +176,14 @@ export class BareWire implements Wire {
     this.#fd = -1;
     this.#isReading = false;
     this.#queuedBytes = 0;
+    this.#tcp.fresh.delete(this);
     return handle;
   }
 
   toSocket(): Socket {
     const handle = this.#handle;
     if (handle === null) throw new Error('a closed connection cannot go over to a socket');
+    if (this.#tcp.fresh.delete(this)) this.probe();
     this.pause();
     this.#handle = null;
     this.#fd = -1;
@@ -180,6 +194,11 @@ export class BareWire implements Wire {
     const socket = socketWithHandle(handle, { allowHalfOpen: true, onread });
     socket.pause();
     return socket;
+  }
+
+  /** See `probeServers`. */
+  probe(): void {
+    this.#handle?.setKeepAlive(true, SERVER_KEEP_ALIVE_SECONDS);
   }
 
   /** Called by the handle. */
@@ -202,7 +221,7 @@ export class BareWire implements Wire {
     const onConnect = this.#onConnect;
     this.#onConnect = null;
     this.#fd = this.#handle.fd;
-    this.#handle.setKeepAlive(true, SERVER_KEEP_ALIVE_SECONDS);
+    this.#tcp.fresh.add(this);
     this.resume();
     onConnect?.();
   }

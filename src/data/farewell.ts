@@ -23,10 +23,37 @@ import type { Connection, ConnectionSink } from './connection.ts';
 
 export class Farewells {
   readonly #leaving = new Map<Connection, () => void>();
+  /** Servers that have been told to close: those that were told since the last tick, and those before. */
+  #closing = new Set<ClosingServer>();
+  #closingForLong = new Set<ClosingServer>();
+  #tick: NodeJS.Timeout | null = null;
 
   /** Connections that are not closed yet. */
   get size(): number {
-    return this.#leaving.size;
+    return this.#leaving.size + this.#closing.size + this.#closingForLong.size;
+  }
+
+  /**
+   * Ends a server connection behind a COM_QUIT that was sent. The server is left to close first: who does keeps the
+   * connection in mind for a minute (TIME_WAIT), and the router would run out of local ports.
+   */
+  awaitClose(server: Connection): void {
+    if (server.hasPeerEnded || this.size >= MAX_LEAVING) return server.destroy();
+    const closing = new ClosingServer(server, () => {
+      if (!this.#closing.delete(closing)) this.#closingForLong.delete(closing);
+    });
+    this.#closing.add(closing);
+    server.attach(closing);
+    server.resume();
+    this.#tick ??= setInterval(() => this.#closeLate(), DEADLINE_MS);
+  }
+
+  #closeLate(): void {
+    for (const closing of this.#closingForLong) closing.close();
+    [this.#closing, this.#closingForLong] = [this.#closingForLong, this.#closing];
+    if (this.#closingForLong.size > 0 || this.#tick === null) return;
+    clearInterval(this.#tick);
+    this.#tick = null;
   }
 
   /** Ends a server connection that is between two commands. */
@@ -109,6 +136,8 @@ export class Farewells {
   /** Closes everything at once. */
   close(): void {
     for (const close of this.#leaving.values()) close();
+    for (const closing of [...this.#closing, ...this.#closingForLong]) closing.close();
+    this.#closeLate();
   }
 
   /** Answers whatever the server asks in such a way that it refuses the login, and quits should it not. */
@@ -132,6 +161,38 @@ export class Farewells {
     };
     this.#leaving.set(connection, close);
     return close;
+  }
+}
+
+/** A server that has been told to close; what it says yet is nothing anybody waits for. */
+class ClosingServer implements ConnectionSink {
+  readonly #server: Connection;
+  readonly #onClosed: () => void;
+
+  constructor(server: Connection, onClosed: () => void) {
+    this.#server = server;
+    this.#onClosed = onClosed;
+  }
+
+  close(): void {
+    this.#onClosed();
+    this.#server.destroy();
+  }
+
+  onBytes(): void {
+    // See above.
+  }
+
+  onEnd(): void {
+    this.close();
+  }
+
+  onDrain(): void {
+    // COM_QUIT was the last word, and has been sent.
+  }
+
+  onClose(): void {
+    this.close();
   }
 }
 

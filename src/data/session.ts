@@ -186,7 +186,8 @@ export class Session implements ConnectionSink, EndingSession {
     this.#bridge?.end();
     if (login !== null) return login.abandon();
     if (server === null) return;
-    if (parting === 'leave') this.#context.farewells.leave(server);
+    if (this.#commands?.hasQuit && server.queuedBytes === 0) this.#context.farewells.awaitClose(server);
+    else if (parting === 'leave') this.#context.farewells.leave(server);
     else if (parting === 'quit' && phase === 'command') this.#context.farewells.quit(server);
     else server.destroy();
   }

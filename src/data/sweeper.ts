@@ -3,6 +3,7 @@
  * setting limits their time; else only those that are watched, because bytes are queued or only the server has ended.
  */
 import { THREAD } from '../shared/counters.ts';
+import { probeServers } from './bare-wire.ts';
 import type { CoarseClock, OpenSession, ThreadContext } from './thread-context.ts';
 
 export class Sweeper implements CoarseClock {
@@ -28,13 +29,14 @@ export class Sweeper implements CoarseClock {
 
   #sweep(): void {
     this.#second++;
-    const { sessions, watched, cells, connectErrors } = this.#context;
+    const { sessions, watched, cells, connectErrors, transport } = this.#context;
     const { idleTimeoutMs } = this.#context.config().limits;
     const isTimeLimited = idleTimeoutMs > 0 || this.#isAgeLimited();
     for (const session of isTimeLimited ? sessions : watched) session.sweep(idleTimeoutMs);
     cells[THREAD.queuedBytes] = queuedIn(watched);
     for (const session of watched) if (!session.isWatchable) watched.delete(session);
     connectErrors.sweep();
+    if (transport.kind === 'fast') probeServers(transport.tcp);
   }
 }
 

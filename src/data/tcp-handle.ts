@@ -118,9 +118,11 @@ export function acceptHandles(
 ): boolean {
   const listening: unknown = Reflect.get(server, '_handle');
   if (typeof listening !== 'object' || listening === null || !('onconnection' in listening)) return false;
+  const isHandedOn = HANDS_SETTINGS_ON && 'setNoDelay' in listening;
+  if (isHandedOn && typeof listening.setNoDelay === 'function') listening.setNoDelay(true);
   listening.onconnection = (status: number, handle: TcpHandle | undefined) => {
     if (status !== 0 || handle === undefined) return onError(status);
-    handle.setNoDelay(true);
+    if (!isHandedOn) handle.setNoDelay(true);
     onHandle(handle);
   };
   return true;
@@ -128,7 +130,7 @@ export function acceptHandles(
 
 /**
  * Has the system probe connections that this server accepts from now on, when nothing has come for `seconds`; 0 for never.
- * Linux and the BSDs hand the setting of a listening socket on to those it accepts: no system call is made for each.
+ * Linux and the BSDs hand the settings of a listening socket on to those it accepts: no system call is made for each.
  */
 export function keepAliveAccepted(server: Server, seconds: number): void {
   const listening: unknown = Reflect.get(server, '_handle');
@@ -143,3 +145,6 @@ export function socketWithHandle(handle: TcpHandle, options: SocketConstructorOp
   Reflect.set(withHandle, 'handle', handle);
   return new Socket(withHandle);
 }
+
+/** Where it is known that a socket has the settings of the one it was accepted by. */
+const HANDS_SETTINGS_ON = process.platform === 'linux';
