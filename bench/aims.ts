@@ -47,6 +47,13 @@ const AIMS: readonly AimDefinition[] = [
     figure: ratio('point-text', 'cpuUs', 'bootstrapped'),
   },
   {
+    text: 'CPU per point select from clients with TLS: passed through, where the bootstrapped Router ends it',
+    unit: '× Router bootstrapped',
+    limit: 0.55,
+    better: 'less',
+    figure: ratio('tls-query', 'cpuUs', 'bootstrapped'),
+  },
+  {
     text: 'CPU per MB of a large result (rows)',
     unit: '× HAProxy',
     limit: 1.2,
@@ -80,6 +87,13 @@ const AIMS: readonly AimDefinition[] = [
     limit: 1,
     better: 'less',
     figure: ratio('connect', 'cpuUs', 'passthrough'),
+  },
+  {
+    text: 'CPU per WordPress page (a connect and 35 round trips)',
+    unit: '× Router PASSTHROUGH',
+    limit: 1,
+    better: 'less',
+    figure: ratio('wordpress-page', 'cpuUs', 'passthrough'),
   },
   {
     text: 'Memory of an idle session, at 5,000',

@@ -18,9 +18,28 @@ import type { Workload } from './workloads/workload.ts';
 /** 10,000 sessions, two for each in the proxy, and then some. */
 const DESCRIPTORS = 24_000;
 
-const options = parseOptions(process.argv.slice(2));
-if (options === 'help') process.stdout.write(USAGE);
-else await bench(options);
+const options = optionsOrComplaint(process.argv.slice(2));
+if (options.kind === 'help') process.stdout.write(USAGE);
+else if (options.kind === 'complaint') {
+  process.stderr.write(`bench: ${options.complaint}; --help tells what there is\n`);
+  process.exitCode = 2;
+} else await bench(options.options);
+
+type Asked =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'run'; readonly options: BenchOptions }
+  | { readonly kind: 'complaint'; readonly complaint: string };
+
+function optionsOrComplaint(args: readonly string[]): Asked {
+  try {
+    const parsed = parseOptions(args);
+    return parsed === 'help' ? { kind: 'help' } : { kind: 'run', options: parsed };
+  } catch (error) {
+    // What parseArgs says has advice behind its first sentence.
+    const [complaint = ''] = (error instanceof Error ? error.message : String(error)).split(/\. |\n/);
+    return { kind: 'complaint', complaint };
+  }
+}
 
 async function bench(options: BenchOptions): Promise<void> {
   const descriptors = raiseDescriptorLimit(DESCRIPTORS);
@@ -68,7 +87,11 @@ function targetsFor(
   options: BenchOptions,
 ): readonly StartedTarget[] {
   if (options.hasPickedTargets) return targets;
-  const fitting = targets.filter(({ target }) => workload.isForVariants || !VARIANTS.includes(target));
+  const fitting = targets.filter(({ target }) => {
+    if (VARIANTS.includes(target)) return workload.variants.includes(target.name);
+    // Such work measures what a proxy keeps; where there is none, there is nothing.
+    return !workload.needsFreshTarget || target.name !== 'direct';
+  });
   if (!options.isQuick) return fitting;
   const isAlways = ({ target: { name } }: StartedTarget): boolean => name === 'fairlead' || name === 'direct';
   const others = fitting.filter((target) => !isAlways(target));

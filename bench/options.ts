@@ -8,7 +8,8 @@ import type { Workload } from './workloads/workload.ts';
 export type BenchOptions = {
   readonly workloads: readonly Workload[];
   readonly targets: readonly TargetKind[];
-  readonly rounds: number;
+  /** Undefined for each workload's own. */
+  readonly rounds: number | undefined;
   readonly seconds: number;
   readonly isQuick: boolean;
   readonly hasPickedTargets: boolean;
@@ -24,8 +25,8 @@ export const USAGE = `npm run bench -- [options]
   --only a,b         these workloads: ${EVERY_WORKLOAD.map(({ name }) => name).join(', ')}
   --proxies a,b      these targets: ${[...TARGETS, ...VARIANTS].map(({ name }) => name).join(', ')}
   --variants         Fairlead's variants too, under the work in which they differ
-  --rounds n         rounds that count, default 5
-  --seconds n        length of a round, default 4
+  --rounds n         rounds that count, default 2 to 5 by the work
+  --seconds n        length of a round, default 3
   --quick            one short round of each work on a few targets, to see that the bench works; its figures
                      mean nothing
   --output file      default bench/results/latest.json; with --quick .cache/bench/quick.json
@@ -55,8 +56,8 @@ export function parseOptions(args: readonly string[]): BenchOptions | 'help' {
   return {
     workloads: values.only === undefined ? WORKLOADS : pick('workload', values.only, EVERY_WORKLOAD),
     targets: values.proxies === undefined ? usualTargets : pick('target', values.proxies, everyTarget),
-    rounds: parseCount('rounds', values.rounds, values.quick ? 1 : 5),
-    seconds: parseCount('seconds', values.seconds, values.quick ? 1 : 4),
+    rounds: parseCount('rounds', values.rounds, values.quick ? 1 : undefined),
+    seconds: parseCount('seconds', values.seconds, values.quick ? 1 : 3),
     isQuick: values.quick,
     hasPickedTargets: values.proxies !== undefined,
     isWhole: values.only === undefined && values.proxies === undefined,
@@ -73,7 +74,7 @@ function pick<T extends { readonly name: string }>(what: string, text: string, f
   });
 }
 
-function parseCount(name: string, text: string | undefined, otherwise: number): number {
+function parseCount<T>(name: string, text: string | undefined, otherwise: T): number | T {
   if (text === undefined) return otherwise;
   const value = Number(text);
   if (!Number.isInteger(value) || value < 1)

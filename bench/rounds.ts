@@ -14,7 +14,8 @@ export type StartedTarget =
   | { readonly kind: 'unavailable'; readonly target: TargetKind; readonly reason: string };
 
 export type RunOptions = {
-  readonly rounds: number;
+  /** For every workload; undefined for each one's own. */
+  readonly rounds: number | undefined;
   readonly seconds: number;
   readonly isQuick: boolean;
   /** Told what is being measured. */
@@ -44,7 +45,7 @@ export async function runWorkload(
   options: RunOptions,
 ): Promise<WorkloadResult> {
   const progress = targets.map((target) => new Progress(target));
-  const rounds = Math.min(options.rounds, workload.maxRounds);
+  const rounds = options.rounds ?? workload.usualRounds;
   // Round 0 warms up: code is compiled, buffers are grown. It does not count.
   for (let round = workload.needsFreshTarget || options.isQuick ? 1 : 0; round <= rounds; round += 1) {
     for (let step = 0; step < progress.length; step += 1) {

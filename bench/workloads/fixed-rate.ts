@@ -32,8 +32,8 @@ function fixedRate(name: string, title: string, script: SysbenchOptions['script'
     name,
     title,
     needsFreshTarget: false,
-    isForVariants: false,
-    maxRounds: Number.POSITIVE_INFINITY,
+    variants: [],
+    usualRounds: 3,
     measures: [
       { name: 'cpuUs', title: 'CPU µs/query', better: 'less' },
       ...PERCENTILES.map(({ key, label }) => ({ name: key, title: `${label} µs`, better: 'less' }) as const),

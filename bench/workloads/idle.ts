@@ -7,36 +7,45 @@ import { readRssKib } from '../measure/resident-memory.ts';
 import { openSessions, runLoad } from './load-program.ts';
 import type { Workload } from './workload.ts';
 
-export const IDLE_5000 = idleSessions(5_000, 3);
+export const IDLE_5000 = idleSessions(5_000, 2);
 export const IDLE_10000 = idleSessions(10_000, 1);
 
-function idleSessions(count: number, maxRounds: number): Workload {
+function idleSessions(count: number, usualRounds: number): Workload {
   return {
     name: `idle-${count}`,
     title: `${count.toLocaleString('en-US')} idle sessions`,
     // Memory that earlier work grew would hide what the sessions need.
     needsFreshTarget: true,
-    isForVariants: false,
-    maxRounds,
+    variants: [],
+    usualRounds,
     measures: [
       { name: 'rssKib', title: 'KiB RSS each', better: 'less' },
       { name: 'cpuMsPerSecond', title: 'CPU ms/s', better: 'less' },
+      { name: 'addedCpuMsPerSecond', title: 'CPU ms/s more than without sessions', better: 'less' },
       { name: 'sessions', title: 'sessions', better: 'more' },
     ],
     run: async (bench, target, { isQuick }) => {
       // The proxy needs two descriptors for each, and has others.
-      const possible = Math.floor(bench.descriptors / 2) - SPARE_DESCRIPTORS;
+      const possible = Math.floor((bench.descriptors - SPARE_DESCRIPTORS) / 2);
       const sessions = Math.min(isQuick ? QUICK_SESSIONS : count, possible);
       await waitUntilServerIsQuiet(bench);
       // What a proxy needs once, it is to have taken before.
       await runLoad(target, { mode: 'connect', clients: 16, seconds: WARM_UP_SECONDS, sql: 'DO 1' });
       const before = await settledRss(target);
+      const alone = await measureIdling(target, isQuick ? 1 : IDLE_SECONDS);
       const clients = await openSessions(target, sessions);
       const after = await settledRss(target);
       const idle = await measureIdling(target, isQuick ? 1 : IDLE_SECONDS);
       await clients.close();
-      if (before === undefined || after === undefined) return { sessions };
-      return { rssKib: (after - before) / sessions, ...idle, sessions };
+      if (before === undefined || after === undefined || idle === undefined || alone === undefined)
+        return { sessions };
+      return {
+        rssKib: (after - before) / sessions,
+        cpuMsPerSecond: idle,
+        // Either may be a clock tick off.
+        addedCpuMsPerSecond: Math.max(0, idle - alone),
+        sessions,
+      };
     },
   };
 }
@@ -50,17 +59,14 @@ async function waitUntilServerIsQuiet({ cluster }: Bench): Promise<void> {
   });
 }
 
-/** What it costs to wait: probes, sweeps, metadata. */
-async function measureIdling(
-  { pid }: Target,
-  seconds: number,
-): Promise<{ readonly cpuMsPerSecond?: number }> {
-  if (pid === undefined) return {};
+/** What it costs to wait, in ms of processor time a second: probes, sweeps, metadata. */
+async function measureIdling({ pid }: Target, seconds: number): Promise<number | undefined> {
+  if (pid === undefined) return undefined;
   const startedAtMs = performance.now();
   const beforeMs = await readCpuMs(pid);
   await sleep(seconds * 1000);
   const usedMs = (await readCpuMs(pid)) - beforeMs;
-  return { cpuMsPerSecond: (usedMs * 1000) / (performance.now() - startedAtMs) };
+  return (usedMs * 1000) / (performance.now() - startedAtMs);
 }
 
 /** The memory once it no longer changes much from one look to the next; garbage is collected in its own time. */
@@ -79,7 +85,8 @@ async function settledRss({ pid }: Target): Promise<number | undefined> {
 const QUICK_SESSIONS = 200;
 const CONNECTIONS = "SHOW GLOBAL STATUS LIKE 'Threads_connected'";
 const QUIET_CONNECTIONS = 100;
-const SPARE_DESCRIPTORS = 50;
+/** For what a proxy opens for itself. */
+const SPARE_DESCRIPTORS = 200;
 const IDLE_SECONDS = 3;
 const WARM_UP_SECONDS = 1;
 const MAX_LOOKS = 20;

@@ -21,8 +21,8 @@ function largeResult(name: string, title: string, clients: number, sql: string):
     name,
     title,
     needsFreshTarget: false,
-    isForVariants: name === 'rows',
-    maxRounds: Number.POSITIVE_INFINITY,
+    variants: name === 'rows' ? ['untracked', 'portable'] : [],
+    usualRounds: 3,
     measures: [
       { name: 'cpuMsPerMb', title: 'CPU ms/MB', better: 'less' },
       { name: 'mbPerSecond', title: 'MB/s', better: 'more' },

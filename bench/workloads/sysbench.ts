@@ -14,44 +14,51 @@ export type SysbenchOptions = {
 
 export const CLIENTS = 16;
 
-export const POINT_SELECT_TEXT = sysbenchWorkload('point-text', 'Point select, text protocol', 'query', {
+export const POINT_SELECT_TEXT = sysbenchWorkload({
+  name: 'point-text',
+  title: 'Point select, text protocol',
   script: 'oltp_point_select',
-  arguments: ['--db-ps-mode=disable'],
+  preparing: 'disable',
+  variants: ['untracked', 'portable', 'two-threads'],
+  usualRounds: 5,
 });
 
-export const POINT_SELECT_PREPARED = sysbenchWorkload('point-prepared', 'Point select, prepared', 'query', {
+export const POINT_SELECT_PREPARED = sysbenchWorkload({
+  name: 'point-prepared',
+  title: 'Point select, prepared',
   script: 'oltp_point_select',
-  arguments: ['--db-ps-mode=auto'],
+  preparing: 'auto',
+  variants: [],
+  usualRounds: 5,
 });
 
-export const READ_WRITE = sysbenchWorkload('read-write', 'Read-write transactions', 'query', {
+export const READ_WRITE = sysbenchWorkload({
+  name: 'read-write',
+  title: 'Read-write transactions',
   script: 'oltp_read_write',
-  arguments: ['--db-ps-mode=disable'],
+  preparing: 'disable',
+  variants: [],
+  usualRounds: 3,
 });
 
-function sysbenchWorkload(
-  name: string,
-  title: string,
-  operation: string,
-  work: Pick<SysbenchOptions, 'script' | 'arguments'>,
-): Workload {
+type SysbenchWork = Pick<Workload, 'name' | 'title' | 'variants' | 'usualRounds'> & {
+  readonly script: SysbenchOptions['script'];
+  /** sysbench's `--db-ps-mode`. */
+  readonly preparing: 'disable' | 'auto';
+};
+
+function sysbenchWorkload({ script, preparing, ...work }: SysbenchWork): Workload {
   return {
-    name,
-    title,
+    ...work,
     needsFreshTarget: false,
-    isForVariants: name === 'point-text',
-    maxRounds: Number.POSITIVE_INFINITY,
     measures: [
-      { name: 'cpuUs', title: `CPU µs/${operation}`, better: 'less' },
-      {
-        name: 'perSecond',
-        title: `${operation === 'query' ? 'queries' : `${operation}s`}/s`,
-        better: 'more',
-      },
+      { name: 'cpuUs', title: 'CPU µs/query', better: 'less' },
+      { name: 'perSecond', title: 'queries/s', better: 'more' },
     ],
     run: async (bench, target, { seconds }) => {
       const { result, cpu } = await measureCpu(target, async () => {
-        const output = await runSysbench(bench, target, { ...work, seconds, clients: CLIENTS });
+        const options = { script, arguments: [`--db-ps-mode=${preparing}`], seconds, clients: CLIENTS };
+        const output = await runSysbench(bench, target, options);
         return { operations: output.queries, seconds: output.seconds };
       });
       return { ...cpu, perSecond: result.operations / result.seconds };

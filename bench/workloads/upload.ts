@@ -9,8 +9,8 @@ export const UPLOAD: Workload = {
   name: 'upload',
   title: 'LOAD DATA LOCAL INFILE',
   needsFreshTarget: false,
-  isForVariants: false,
-  maxRounds: Number.POSITIVE_INFINITY,
+  variants: [],
+  usualRounds: 3,
   measures: [
     { name: 'cpuMsPerMb', title: 'CPU ms/MB', better: 'less' },
     { name: 'mbPerSecond', title: 'MB/s', better: 'more' },

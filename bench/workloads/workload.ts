@@ -28,12 +28,12 @@ export type Workload = {
   readonly measures: readonly Measure[];
   /** Whether each round needs a target nobody has used yet. */
   readonly needsFreshTarget: boolean;
-  /** Whether Fairlead's variants differ enough under this work to be worth the time. */
-  readonly isForVariants: boolean;
+  /** Fairlead's variants, by name, that differ enough under this work to be worth the time. */
+  readonly variants: readonly string[];
   /** How long a target is put to this work before it counts. Default 1; a program that compiles as it runs may need more. */
   readonly warmUpSeconds?: number;
-  /** At most so many rounds. */
-  readonly maxRounds: number;
+  /** How many rounds count where none were asked for. */
+  readonly usualRounds: number;
   run(bench: Bench, target: Target, options: RoundOptions): Promise<Sample>;
 };
 

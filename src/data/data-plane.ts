@@ -317,7 +317,7 @@ export class DataPlane {
 
   #dataConfig(config: Config): DataConfig {
     const { dial, hold, drain, limits, quarantine, relay, closeRoOnPromotion, log } = config;
-    const affordable = sessionsWithinDescriptors() ?? Number.POSITIVE_INFINITY;
+    const affordable = sessionsWithinDescriptors(this.threads) ?? Number.POSITIVE_INFINITY;
     const wanted = limits.maxConnections === 0 ? Number.POSITIVE_INFINITY : limits.maxConnections;
     if (affordable < limits.maxConnections) {
       this.#events.record(

@@ -7,11 +7,12 @@
  */
 import { readFileSync } from 'node:fs';
 
-/** The most sessions the descriptors allow, or null where the system does not tell. */
-export function sessionsWithinDescriptors(): number | null {
+/** The most sessions the descriptors allow a router with so many data threads, or null where the system does not tell. */
+export function sessionsWithinDescriptors(threads: number): number | null {
   const descriptors = descriptorLimit();
   if (descriptors === null) return null;
-  return Math.max(1, Math.floor((descriptors - RESERVED_DESCRIPTORS) / DESCRIPTORS_PER_SESSION));
+  const reserved = RESERVED_FOR_PROCESS + RESERVED_FOR_THREAD * threads;
+  return Math.max(1, Math.floor((descriptors - reserved) / DESCRIPTORS_PER_SESSION));
 }
 
 /** The soft limit on open files (which Node raises to the hard one when it starts). Source: proc_pid_limits(5). */
@@ -29,5 +30,7 @@ function descriptorLimit(): number | null {
 
 /** The client's and the server's. */
 const DESCRIPTORS_PER_SESSION = 2;
-/** For listeners, control sessions, the admin server, clients being turned away, and Node itself. */
-const RESERVED_DESCRIPTORS = 256;
+/** For Node and the listeners of the main thread (27 with two routes), the admin server (64), control sessions (one a member). */
+const RESERVED_FOR_PROCESS = 112;
+/** For the thread itself (5, and its listeners), and clients and servers that are being left (50, see farewell.ts). */
+const RESERVED_FOR_THREAD = 64;

@@ -281,4 +281,4 @@ const MAX_PACKET_BYTES = 4096;
 const DEADLINE_MS = 1000;
 const QUEUE_PATIENCE_TICKS = 60;
 /** Connections a thread keeps open for politeness alone: well within the descriptors set aside for such. */
-const MAX_LEAVING = 100;
+const MAX_LEAVING = 50;

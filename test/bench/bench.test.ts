@@ -154,8 +154,8 @@ t.test('targets take turns, the first round does not count, and who fails is lef
     name: 'work',
     title: 'Work',
     needsFreshTarget: false,
-    isForVariants: false,
-    maxRounds: 2,
+    variants: [],
+    usualRounds: 2,
     measures: [
       { name: 'value', title: 'value', better: 'less' },
       { name: 'added', title: 'added', better: 'less', overDirect: 'value' },
@@ -169,7 +169,7 @@ t.test('targets take turns, the first round does not count, and who fails is lef
   // Neither kind of target nor the work looks at the bench.
   const bench = Object.create(null);
   const targets = await startTargets(bench, [...kinds, missing]);
-  const options = { rounds: 9, seconds: 1, isQuick: false, onProgress: () => {} };
+  const options = { rounds: undefined, seconds: 1, isQuick: false, onProgress: () => {} };
   const { outcomes, measures } = await runWorkload(bench, workload, targets, options);
   t.same(order, ['fairlead', 'broken', 'direct', 'direct', 'fairlead', 'direct', 'fairlead']);
   t.match(outcomes[0], {
