@@ -246,7 +246,7 @@ t.test('options name workloads and targets, and say which there are', async (t) 
   const options = parseOptions(['--only', 'connect', '--proxies', 'fairlead,floor', '--rounds', '3']);
   if (options === 'help') throw new Error('nobody asked for help');
   t.same([options.workloads[0]?.name, options.workloads.length], ['connect', 1]);
-  t.same([options.targets.length, options.rounds, options.seconds, options.isWhole], [2, 3, 4, false]);
+  t.same([options.targets.length, options.rounds, options.seconds, options.isWhole], [2, 3, 3, false]);
   t.throws(() => parseOptions(['--only', 'nothing']), { message: /there are point-text/ });
   t.throws(() => parseOptions(['--rounds', '0']), { message: /whole number/ });
   t.equal(parseOptions(['--help']), 'help');
