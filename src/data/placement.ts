@@ -61,7 +61,9 @@ export class Placement implements HeldSession {
   /** Somebody was dialled in this round. */
   #hasTried = false;
   #heldSinceMs: number | null = null;
+  /** Of this round; and of the round before, which counts while this one is under way. */
   #serverError: ServerError | null = null;
+  #errorBefore: ServerError | null = null;
   #lastFailure = '';
   #isOver = false;
   /** Told to each server before anything else. */
@@ -131,6 +133,7 @@ export class Placement implements HeldSession {
     const { isQuarantined } = this.#reach.quarantine;
     this.#untried = this.#choice?.candidates(topology, isQuarantined) ?? this.#byRole(topology);
     this.#hasTried = this.#untried.length > 0;
+    this.#errorBefore = this.#serverError;
     this.#serverError = null;
     this.#dialNext();
   }
@@ -289,7 +292,7 @@ export class Placement implements HeldSession {
 
   #giveUp(): void {
     if (this.#isOver) return;
-    const serverError = this.#serverError;
+    const serverError = this.#serverError ?? (this.#dials.size > 0 ? this.#errorBefore : null);
     if (this.#heldSinceMs !== null) this.#count(ROUTE.holdsExpired);
     this.#close();
     if (serverError !== null)

@@ -14,6 +14,7 @@ export class SocketWire implements Wire {
   constructor(socket: Socket, owner: WireOwner, lentBytes: ArrayBufferLike | null) {
     this.#socket = socket;
     this.lentBytes = lentBytes;
+    readBeforeFailing(socket);
     socket.on('data', (chunk: Buffer) => owner.wireRead(chunk, chunk.length));
     socket.on('drain', () => owner.wireDrained());
     socket.on('end', () => {
@@ -116,6 +117,32 @@ export class SocketWire implements Wire {
     return socket;
   }
 }
+
+/**
+ * Lets `socket` read once more before a write fails. Node ends a socket with its first failed write, and throws away what
+ * the peer said before it closed: a server's ERR about a packet that is too long, while the client still sends it. That is
+ * in the kernel already; the next turn of the event loop has read it.
+ */
+function readBeforeFailing(socket: Socket): void {
+  const { _write: write, _writev: writev } = socket;
+  // A stream has one callback for all its writes.
+  let known: WriteCallback | null = null;
+  let patient: WriteCallback = () => {};
+  const withPatience = (callback: WriteCallback): WriteCallback => {
+    if (callback === known) return patient;
+    known = callback;
+    patient = (error) => {
+      if (error) setImmediate(() => setImmediate(callback, error));
+      else callback(error);
+    };
+    return patient;
+  };
+  socket._write = (chunk, encoding, callback) => write.call(socket, chunk, encoding, withPatience(callback));
+  if (writev === undefined) return;
+  socket._writev = (chunks, callback) => writev.call(socket, chunks, withPatience(callback));
+}
+
+type WriteCallback = (error?: Error | null) => void;
 
 const SERVER_SOCKET = {
   allowHalfOpen: true,

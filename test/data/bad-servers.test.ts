@@ -198,6 +198,22 @@ t.test('a server that closes in the middle of the authentication: the client hea
   await lab.settled();
 });
 
+t.test('a full member that is asked again when the time is up: the client hears 1040', async (t) => {
+  const lab = await DataLab.start(t, { config: 'hold: { timeout: 1s }\ndial: { handshakeTimeout: 30s }' });
+  let isFirst = true;
+  const server = await lab.server(t, async (peer) => {
+    const script = isFirst ? errs(1040) : silent;
+    isFirst = false;
+    await script(peer);
+  });
+  publish(lab, server);
+  const client = await RawClient.connect(lab.port('ro'));
+  t.equal((await client.readErr()).errorCode, 1040);
+  client.close();
+  await lab.settled();
+  for (const peer of server.peers) peer.close();
+});
+
 t.test('a server that refuses the login: its own words reach the client', async (t) => {
   const lab = await openLab(t);
   const server = await lab.server(t, async (peer) => {

@@ -1,7 +1,12 @@
 /** Every TLS mode of clients with every TLS mode of members, on a real server, with a cold and a warm password cache. */
 import { createHash } from 'node:crypto';
+import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import type { RowDataPacket } from 'mysql2/promise';
 import t, { type Test } from 'tap';
+import { ERRORS } from '../../../protocol/error-codes.ts';
+import { OK_HEADER } from '../../../protocol/ok-packet.ts';
+import { encodePacket } from '../../../protocol/packet-header.ts';
 import { ControlFailure } from '../../../src/control/control-failure.ts';
 import type { ControlTls } from '../../../src/control/control-tls.ts';
 import { openConnection } from '../../../src/control/server-connection.ts';
@@ -16,6 +21,7 @@ import {
 import { memberNamed } from '../../routing/members.ts';
 import { ask, connectTo, errorName, loginFlags, mysqlClient } from '../../support/clients.ts';
 import { DataLab } from '../../support/data-lab.ts';
+import { loginPayload, RawClient } from '../../support/raw-client.ts';
 
 const noMysql = await missingParts('mysql');
 
@@ -41,6 +47,7 @@ t.test('TLS modes on a real server', { skip: noMysql }, async (t) => {
       for (const isSecure of [true, false]) await tryPair(t, lab, server, pair, isSecure);
     }
     for (const { name, isSecure } of MIXED) await tryChangesOfUser(t, lab, server, name, isSecure);
+    await tryCommandsThatCome(t, lab, server);
     await trySha256(t, lab, server);
     await tryCertificates(t, lab, server);
     await tryCompression(t, sandbox, lab);
@@ -85,6 +92,52 @@ async function tryChangesOfUser(t: Test, lab: DataLab, server: Server, name: str
     `${label}: refused`,
   );
   connection.destroy();
+}
+
+/** Where commands are looked at before they are sent on: one of no byte at all, one that is too long, two in one segment. */
+async function tryCommandsThatCome(t: Test, lab: DataLab, server: Server): Promise<void> {
+  await createAccount(server, { user: 'open', password: '' });
+  const port = lab.port('preferred-required');
+  const client = await logInOpen(port);
+  client.write(encodePacket(Buffer.alloc(0), 0));
+  const unknown = await client.readErr();
+  t.equal(unknown.errorCode, ERRORS.ER_UNKNOWN_COM_ERROR.number, 'a packet without a command is answered');
+  client.close();
+
+  await server.query('SET GLOBAL max_allowed_packet = 1048576');
+  const verbose = await logInOpen(port);
+  // The server says what is wrong and closes, while this is still on its way.
+  verbose.write(encodePacket(Buffer.alloc(8_000_000, 'SELECT 1 '), 0));
+  t.equal((await verbose.readErr()).errorCode, ER_NET_PACKET_TOO_LARGE, 'a packet that is too long');
+  verbose.close();
+  await server.query('SET GLOBAL max_allowed_packet = DEFAULT');
+
+  const socket = connect({ host: '127.0.0.1', port, noDelay: true });
+  const connection = await connectTo(port, { stream: socket });
+  const statement = await connection.prepare('SELECT 1');
+  await server.query('FLUSH PRIVILEGES');
+  socket.cork();
+  // Nobody answers this one, so the next is in the same segment; its password is not cached by the server.
+  statement.close();
+  const changed = connection.changeUser(ACCOUNTS.root);
+  await setImmediate();
+  socket.uncork();
+  await changed;
+  const [rows] = await connection.query({ sql: 'SELECT CURRENT_USER()', rowsAsArray: true });
+  t.strictSame(rows, [[`${ACCOUNTS.root.user}@%`]], 'COM_CHANGE_USER right behind COM_STMT_CLOSE');
+  connection.destroy();
+}
+
+/** As the account that has no password. */
+async function logInOpen(port: number): Promise<RawClient> {
+  const client = await RawClient.connect(port);
+  await client.readPacket();
+  client.write(encodePacket(loginPayload('open'), 1));
+  for (;;) {
+    const answer = await client.readPacket();
+    if (answer === null) throw new Error('not let in');
+    if (answer.payload[0] === OK_HEADER) return client;
+  }
 }
 
 /** Compressed packets inside TLS that ends here, on either side or both. */
@@ -255,6 +308,8 @@ function memberOf({ host, port }: Server) {
     slot: 0,
   });
 }
+
+const ER_NET_PACKET_TOO_LARGE = 1153;
 
 /** Routes and clients of which only one side has TLS. */
 const MIXED = [
