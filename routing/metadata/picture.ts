@@ -28,7 +28,12 @@ export type Picture =
     };
 
 /** The highest view seen of a ClusterSet or ReplicaSet. */
-export type HighestView = { readonly id: string; readonly viewId: number };
+export type HighestView = {
+  readonly id: string;
+  readonly viewId: number;
+  /** Known from an earlier run only: nobody is believed with less, but others may know more by now. */
+  readonly isFormer?: true;
+};
 
 export function chooseMetadata(input: DecisionInput): Picture {
   const { observations } = input;
@@ -56,7 +61,8 @@ export function chooseMetadata(input: DecisionInput): Picture {
   if (best === undefined) return noneOf(readings);
   const bestId = setId(best.facts);
   const remembered = input.memory.highestView?.id === bestId ? input.memory.highestView : null;
-  const isCertain = remembered !== null || isEverybodyHeard(input, best.facts);
+  const isCertain =
+    (remembered !== null && remembered.isFormer !== true) || isEverybodyHeard(input, best.facts);
   return {
     kind: 'facts',
     facts: best.facts,

@@ -103,7 +103,7 @@ class Control implements ControlPlane {
   readonly #tick: NodeJS.Timeout;
   #config: ControlConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
-  #memory: DecisionMemory = EMPTY_MEMORY;
+  #memory: DecisionMemory;
   #lastPrimary: string | null = null;
   readonly #doubtPace = createDoubtPace(() => ({
     ...this.#config.probe,
@@ -123,8 +123,10 @@ class Control implements ControlPlane {
     this.#schedule = new DecisionSchedule({ decide: (cause) => this.#renew(cause), now: this.#now });
     this.#pace = { intervalMs: options.config.probe.doubtIntervalMs, isMetadataHurried: true };
     this.#stateFile = createStateFile(() => this.#config.cluster.stateFile, options.events);
+    const remembered = rememberedAt(options.config.cluster.stateFile, options.events);
+    this.#memory = { ...EMPTY_MEMORY, highestView: remembered.highestView };
     this.#discovery = createDiscovery({
-      remembered: rememberedAt(options.config.cluster.stateFile, options.events),
+      remembered: remembered.destinations,
       sources: seedSources(options.config.cluster.seeds, options.config.dns),
       resolver: this.#resolver,
       now: this.#now,
@@ -283,7 +285,7 @@ class Control implements ControlPlane {
     if (!difference.isChanged) return false;
     this.#topology = after;
     this.#publish(after);
-    this.#stateFile.remember(after);
+    this.#stateFile.remember(after, this.#memory.highestView ?? null);
     recordDecision(this.#events, after, difference, this.#lastPrimary, cause);
     this.#lastPrimary = after.primary ?? this.#lastPrimary;
     return true;

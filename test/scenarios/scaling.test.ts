@@ -1,24 +1,58 @@
-/** Members 3 → 5 → 3 and routers 1 → 3 → 1 while clients read and write. */
+/** Members 3 → 5 → 3 and routers 1 → 3 → 1 while clients read and write; reads that prefer a zone. */
 import t, { type Test } from 'tap';
-import { type Group, missingParts, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
-import { ask } from '../support/clients.ts';
+import { type Group, missingParts, type Sandbox, type Server, waitFor } from '../../src/sandbox/index.ts';
+import { ask, memberBehind } from '../support/clients.ts';
+import { Knot } from '../support/knot.ts';
 import { countedByName, failuresOf, membersOf, SteadyClients, Visitors, Writers } from '../support/load.ts';
 import { RouterProcess } from '../support/router-process.ts';
 import { startServingGroup } from '../support/serving-group.ts';
 
-const noMysql = await missingParts('mysql');
+const missing = await missingParts('mysql', 'knot');
 
-t.test('a group of three behind one router', { skip: noMysql }, async (t) => {
+t.test('a group of three behind one router', { skip: missing }, async (t) => {
   const { sandbox, group, router } = await startServingGroup(t);
   const seeds = group.members.map(({ address }) => address);
 
-  await t.test('members come and go', (t) => scaleMembers(t, group, router));
+  await t.test('members come and go', async (t) => {
+    await scaleMembers(t, group, router, await startRouterByName(t, sandbox, group));
+  });
   await t.test('routers come and go', (t) => scaleRouters(t, sandbox, seeds, group));
+  await t.test('reads prefer a zone for as long as one of it is ONLINE', (t) =>
+    preferZone(t, sandbox, group),
+  );
 });
 
-async function scaleMembers(t: Test, group: Group, router: RouterProcess): Promise<void> {
+/** A router that finds the members by their records alone, as if they were no group. */
+type RouterByName = {
+  readonly router: RouterProcess;
+  /** Has the records say that these are the members. */
+  publish(members: readonly Server[]): Promise<void>;
+};
+
+async function startRouterByName(t: Test, sandbox: Sandbox, group: Group): Promise<RouterByName> {
+  const knot = await Knot.create(sandbox, 'db.example');
+  const publish = (members: readonly Server[]) =>
+    knot.setRecords(
+      ...members.flatMap(({ port }) => [`_mysql._tcp 1 SRV 0 0 ${port} m${port}`, `m${port} 1 A 127.0.0.1`]),
+    );
+  await publish(group.members);
+  const router = await RouterProcess.start(t, sandbox, {
+    seeds: ['srv://db.example.'],
+    flags: ['--cluster-topology=async', `--dns-servers=${knot.server}`, '--dns-srv-interval=500ms'],
+  });
+  await router.untilServing(2);
+  return { router, publish };
+}
+
+async function scaleMembers(
+  t: Test,
+  group: Group,
+  router: RouterProcess,
+  byName: RouterByName,
+): Promise<void> {
   const writers = Writers.start(t, router.ports.rw, 2);
   const visitors = Visitors.start(t, router.ports.ro, 40);
+  const visitorsByName = Visitors.start(t, byName.router.ports.ro, 100);
   const home = new Map<number, number>();
   const strays: string[] = [];
   const readers = SteadyClients.start(t, router.ports.ro, 8, async (connection, reader) => {
@@ -34,6 +68,9 @@ async function scaleMembers(t: Test, group: Group, router: RouterProcess): Promi
     await untilVisited(visitors, added.port);
     t.comment(`it serves ${(performance.now() - onlineAtMs).toFixed(0)} ms after it was seen ONLINE`);
     t.pass(`member ${count} was found and serves`);
+    await byName.publish(group.members);
+    await byName.router.untilServing(count - 1);
+    await untilVisited(visitorsByName, added.port);
   }
   t.equal((await router.topology()).members.length, 5);
   t.same(readers.errors, [], 'nobody was disturbed by more members');
@@ -43,6 +80,9 @@ async function scaleMembers(t: Test, group: Group, router: RouterProcess): Promi
     if (leaving === undefined) throw new Error('the group has five members');
     await readersOn(group, readers, home);
     const errorsBefore = readers.errors.length;
+    // As an operator takes one away that only its record makes a member: the record first.
+    await byName.publish(group.members.filter((member) => member !== leaving));
+    await byName.router.untilServing(group.members.length - 2);
     const living = new Set([...home].filter(([, port]) => port === leaving.port).map(([reader]) => reader));
     await group.removeMember(leaving);
     const removedAtMs = performance.now();
@@ -59,6 +99,7 @@ async function scaleMembers(t: Test, group: Group, router: RouterProcess): Promi
   await writers.stop();
   await readers.stop();
   const visits = await visitors.stop();
+  t.same(failuresOf(await visitorsByName.stop()), [], 'nobody noticed whose router goes by records');
   t.same(strays, [], 'only sessions of a removed member had errors');
   t.ok(readers.mostErrorsOfOne <= 2, 'and at most one each time');
   t.same(writers.clients.errors, [], 'no write failed');
@@ -102,6 +143,65 @@ async function scaleRouters(
   for (const staying of visitors) t.same(failuresOf(await staying.stop()), []);
   t.same(membersOf(visitors[0]?.visits ?? []), new Set([primary.port]));
   t.equal(membersOf(visitors[1]?.visits ?? []).size, 2);
+}
+
+/** Two of three members are in the router's zone: the primary, and one secondary with three times its weight. */
+async function preferZone(t: Test, sandbox: Sandbox, group: Group): Promise<void> {
+  const primary = await group.primary();
+  const [near, far] = await group.secondaries();
+  if (near === undefined || far === undefined) throw new Error('the group has two secondaries');
+  const router = await RouterProcess.start(t, sandbox, {
+    seeds: group.members.map(({ address }) => address),
+    flags: [
+      '--route=name=all,listen=127.0.0.1:0,role=primary-and-secondary',
+      '--reads-zone=a',
+      `--reads-zones=${near.address}=a,${primary.address}=a,${far.address}=b`,
+      `--reads-weights=${near.address}=3`,
+    ],
+  });
+  await router.untilServing(2);
+  const all = router.events('route_listening').find(({ route }) => route === 'all')?.port ?? 0;
+  const turns: number[] = [];
+  for (let turn = 0; turn < 12; turn++) turns.push(await memberBehind(all));
+  const ofNear = turns.filter((port) => port === near.port).length;
+  t.notOk(turns.includes(far.port), 'nobody goes to another zone');
+  t.ok(ofNear >= 8 && ofNear <= 10, `${ofNear} of 12 for a weight of 3 against 1`);
+
+  const visitors = Visitors.start(t, router.ports.ro, 20);
+  await untilVisited(visitors, near.port);
+  t.same(membersOf(visitors.visits), new Set([near.port]), 'the zone has a secondary');
+  const hasLeft = whenItIs(group, near, (state) => state !== 'ONLINE');
+  await near.query('STOP GROUP_REPLICATION');
+  const leftAtMs = await hasLeft;
+  await router.untilTopology('it passed over', ({ members }) =>
+    members.every(({ address, acceptsReads }) => address !== near.address || !acceptsReads),
+  );
+  const passedOverAtMs = performance.now();
+  await untilVisited(visitors, far.port);
+  const last = visitors.visits.findLast(
+    ({ outcome }) => outcome.kind === 'served' && outcome.member === near.port,
+  );
+  const lateMs = (last?.atMs ?? 0) - leftAtMs;
+  t.comment(`its last new session began ${lateMs.toFixed(0)} ms after it said itself that it was not ONLINE`);
+  const isBack = whenItIs(group, near, (state) => state === 'ONLINE');
+  await group.rejoin(near);
+  const backAtMs = await isBack;
+  await untilVisited(visitors, near.port);
+  const first = visitors.visits.find(
+    ({ atMs, outcome }) =>
+      atMs > (last?.atMs ?? 0) && outcome.kind === 'served' && outcome.member === near.port,
+  );
+  t.comment(`its first began ${((first?.atMs ?? 0) - backAtMs).toFixed(0)} ms after it was ONLINE again`);
+  const later = (await visitors.stop()).filter(({ atMs }) => atMs > passedOverAtMs);
+  t.same(failuresOf(later), [], 'only clients that were on it when it left have noticed');
+}
+
+/** When a member was first heard to say so of itself. */
+async function whenItIs(group: Group, server: Server, isWanted: (state: string) => boolean): Promise<number> {
+  return await waitFor({ what: `${server.name} to say so`, timeoutMs: 60_000, intervalMs: 5 }, async () => {
+    const own = (await group.view(server)).find(({ uuid }) => uuid === server.uuid);
+    return isWanted(own?.state ?? 'OFFLINE') ? performance.now() : undefined;
+  });
 }
 
 /** Returns when every reader has a session on a member of the group. */

@@ -36,8 +36,8 @@ export const cluster = z.strictObject({
     default: 'settled',
   }),
   stateFile: text({
-    doc: 'File to keep the members in that are served: names, addresses and identities, no secrets.',
-    why: 'For a start while neither DNS nor Kubernetes answers: the router asks the servers where they were last. Put it where it outlives the process. A relative path starts at the working directory.',
+    doc: 'File to keep the members in that are served: names, addresses and identities, no secrets; of a ClusterSet or ReplicaSet also the highest view.',
+    why: 'For a start while neither DNS nor Kubernetes answers: the router asks the servers where they were last. A primary that a failover has left behind is then not believed after a restart either. Put it where it outlives the process. A relative path starts at the working directory.',
     maxLength: 4096,
   }),
   user: text({

@@ -1,12 +1,14 @@
 /**
  * The members of the last good topology on disk, for a start while no source finds anything: names, addresses and
- * identities. No secrets, and no roles: those come from the servers.
+ * identities. No secrets, and no roles: those come from the servers. Of a ClusterSet or ReplicaSet also the highest view, so
+ * that a primary which a failover has left behind is not believed after a restart either.
  */
 import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { bareDestination, type Destination } from '../../../routing/destinations.ts';
+import type { HighestView } from '../../../routing/metadata/picture.ts';
 import type { Topology } from '../../../routing/topology.ts';
 import type { EventLog } from '../../shared/events.ts';
 
@@ -15,33 +17,49 @@ const memberSchema = z.object({
   server_uuid: z.string().min(1).max(100),
   host: z.string().refine((host) => isIP(host) !== 0),
 });
-const stateSchema = z.object({ version: z.literal(1), members: z.array(memberSchema).max(1000) });
+const viewSchema = z.object({ id: z.string().min(1).max(100), view_id: z.int().min(0) });
+const stateSchema = z.object({
+  version: z.literal(1),
+  members: z.array(memberSchema).max(1000),
+  highest_view: viewSchema.nullish(),
+});
+
+export type Remembered = {
+  readonly destinations: readonly Destination[];
+  readonly highestView: HighestView | null;
+};
 
 /** What an earlier run has kept, where it was told to. */
-export function rememberedAt(path: string | null, events: EventLog): readonly Destination[] {
-  return path === null ? [] : readStateFile(path, events);
+export function rememberedAt(path: string | null, events: EventLog): Remembered {
+  return path === null ? NOTHING : readStateFile(path, events);
 }
 
 /** What the file holds; nothing where there is none. One that cannot be read is told of and ignored. */
-export function readStateFile(path: string, events: EventLog): readonly Destination[] {
+export function readStateFile(path: string, events: EventLog): Remembered {
   try {
-    const { members } = stateSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-    return members.map(({ address, server_uuid: id, host }) => ({
-      ...bareDestination(address),
-      id,
-      dialHost: host,
-    }));
+    const state = stateSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    const view = state.highest_view ?? null;
+    return {
+      destinations: state.members.map(({ address, server_uuid: id, host }) => ({
+        ...bareDestination(address),
+        id,
+        dialHost: host,
+      })),
+      highestView: view === null ? null : { id: view.id, viewId: view.view_id, isFormer: true },
+    };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return NOTHING;
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
     events.record('warn', 'state_file_unusable', `${path} is ignored: ${reason}`, { file: path });
-    return [];
+    return NOTHING;
   }
 }
 
+const NOTHING: Remembered = { destinations: [], highestView: null };
+
 export type StateFile = {
-  /** Writes the members, if they are others than before; an empty list never. */
-  remember(topology: Topology): void;
+  /** Writes members and view, if they are others than before; an empty list never. */
+  remember(topology: Topology, highestView: HighestView | null): void;
 };
 
 /** @param path where to write now; null for nowhere */
@@ -83,14 +101,16 @@ export function createStateFile(path: () => string | null, events: EventLog): St
   };
 
   return {
-    remember(topology) {
+    remember(topology, highestView) {
       const members = topology.members.flatMap(({ id, address, dial, acceptsReads, acceptsWrites }) =>
         id === '' || dial === null || !(acceptsReads || acceptsWrites)
           ? []
           : [{ address, server_uuid: id, host: dial.host }],
       );
       if (members.length === 0) return;
-      const text = `${JSON.stringify({ version: 1, members }, null, 2)}\n`;
+      const view =
+        highestView === null ? {} : { highest_view: { id: highestView.id, view_id: highestView.viewId } };
+      const text = `${JSON.stringify({ version: 1, members, ...view }, null, 2)}\n`;
       if (text === written) return;
       written = text;
       pending = text;

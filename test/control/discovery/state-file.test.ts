@@ -21,10 +21,10 @@ t.test('members are written whole, only when they change, and read again', async
   const file = createStateFile(() => path, events);
   const until = (count: number) =>
     waitFor({ what: `${count} members`, timeoutMs: 20_000, intervalMs: 5 }, async () => {
-      const read = readStateFile(path, events);
+      const read = readStateFile(path, events).destinations;
       return read.length === count ? read : undefined;
     });
-  file.remember(topologyOf('db-1:3306', 'db-2:3306'));
+  file.remember(topologyOf('db-1:3306', 'db-2:3306'), null);
   t.match(await until(2), [
     { address: 'db-1:3306', dialHost: '10.0.0.1', id: /^0000.*3306$/ },
     { address: 'db-2:3306' },
@@ -37,19 +37,28 @@ t.test('members are written whole, only when they change, and read again', async
   ]);
   // Many changes at once: the last one is what counts.
   for (const count of [3, 4, 5])
-    file.remember(topologyOf(...Array.from({ length: count }, (_, i) => `db-${i}:3306`)));
+    file.remember(topologyOf(...Array.from({ length: count }, (_, i) => `db-${i}:3306`)), null);
   await until(5);
-  file.remember(topologyOf());
-  file.remember({
-    ...EMPTY_TOPOLOGY,
-    members: [
-      member('db-1:3306', { acceptsReads: false }),
-      member('db-2:3306', { id: '' }),
-      member('db-3:3306', { dial: null }),
-    ],
-  });
-  file.remember(topologyOf('[::1]:3306'));
+  file.remember(topologyOf(), null);
+  file.remember(
+    {
+      ...EMPTY_TOPOLOGY,
+      members: [
+        member('db-1:3306', { acceptsReads: false }),
+        member('db-2:3306', { id: '' }),
+        member('db-3:3306', { dial: null }),
+      ],
+    },
+    null,
+  );
+  file.remember(topologyOf('[::1]:3306'), null);
   t.match(await until(1), [{ address: '[::1]:3306' }], 'nobody to serve is not worth remembering');
+  const view = { id: 'set', viewId: 7 };
+  file.remember(topologyOf('db-1:3306'), view);
+  const written = await waitFor({ what: 'the view', timeoutMs: 20_000, intervalMs: 5 }, async () =>
+    readStateFile(path, events).highestView === null ? undefined : readStateFile(path, events),
+  );
+  t.strictSame(written.highestView, { ...view, isFormer: true }, 'which others may have left behind by now');
   t.strictSame(events.recent(10), []);
 });
 
@@ -59,7 +68,7 @@ t.test(
     const path = join(t.testdir({}), 'members.json');
     const good = { address: 'db:3306', server_uuid: 'u', host: '10.0.0.1' };
     const events = eventLog();
-    t.strictSame(readStateFile(path, events), []);
+    t.strictSame(readStateFile(path, events), { destinations: [], highestView: null });
     t.strictSame(events.recent(10), []);
     const bad = [
       '',
@@ -72,14 +81,14 @@ t.test(
     ];
     for (const [index, text] of bad.entries()) {
       writeFileSync(path, text);
-      t.strictSame(readStateFile(path, events), [], text.slice(0, 60));
+      t.strictSame(readStateFile(path, events).destinations, [], text.slice(0, 60));
       t.equal(events.recent(100).length, index + 1);
     }
     t.match(events.recent(1), [
       { kind: 'state_file_unusable', level: 'warn', message: /members\.json is ignored: / },
     ]);
     writeFileSync(path, JSON.stringify({ version: 1, members: [good] }));
-    t.equal(readStateFile(path, events).length, 1);
+    t.match(readStateFile(path, events), { destinations: { length: 1 }, highestView: null });
   },
 );
 
@@ -87,11 +96,11 @@ t.test('a file that cannot be written is told of once', async (t) => {
   const events = eventLog();
   const path = join(t.testdir({}), 'nowhere', 'members.json');
   const file = createStateFile(() => path, events);
-  file.remember(topologyOf('db-1:3306'));
+  file.remember(topologyOf('db-1:3306'), null);
   const isTold = () => events.recent(10).length > 0;
   await waitFor({ what: 'a warning', timeoutMs: 20_000, intervalMs: 5 }, async () =>
     isTold() ? true : undefined,
   );
-  file.remember(topologyOf('db-2:3306'));
+  file.remember(topologyOf('db-2:3306'), null);
   t.match(events.recent(10), [{ kind: 'state_file_not_written', message: /ENOENT/ }]);
 });

@@ -2,7 +2,13 @@
 import t, { type Test } from 'tap';
 import { decide } from '../../../routing/decision.ts';
 import type { MetadataFacts } from '../../../routing/metadata/facts.ts';
-import type { Decision, DecisionSettings, Observation } from '../../../routing/observations.ts';
+import {
+  type Decision,
+  type DecisionSettings,
+  EMPTY_MEMORY,
+  type Observation,
+} from '../../../routing/observations.ts';
+import { EMPTY_TOPOLOGY } from '../../../routing/topology.ts';
 import { fails, inputOf, inShort, NOW, type Said, says, TTL } from '../group.ts';
 import { clusterOf, holding, replicaSetOf, setOf } from './copies.ts';
 
@@ -436,6 +442,12 @@ t.test('a ReplicaSet', async (t) => {
     {},
     settled,
   );
+  /** As a router knows it that is started with its former state file. */
+  const restartedWith = (viewId: number): Decision => ({
+    ...settled,
+    topology: EMPTY_TOPOLOGY,
+    memory: { ...EMPTY_MEMORY, highestView: { id: 'replicaset-1', viewId, isFormer: true } },
+  });
   run(
     t,
     [
@@ -486,6 +498,24 @@ t.test('a ReplicaSet', async (t) => {
         name: 'at the start nobody is written to before all were heard',
         seen: [holds('a', one, writable)],
         expect: 'rw= ro=a drain=bc no-quorum',
+      },
+      {
+        name: 'a replaced primary that alone answers a router which was restarted gets no writes: it knew of the failover',
+        seen: [holds('a', one, writable), fails('b', 'refused'), fails('c', 'refused')],
+        after: restartedWith(65_537),
+        expect: 'rw= ro=a drain=bc no-quorum alarms=1',
+      },
+      {
+        name: 'what an earlier run knew does not stand for hearing the others',
+        seen: [holds('a', one, writable)],
+        after: restartedWith(1),
+        expect: 'rw= ro=a drain=bc no-quorum',
+      },
+      {
+        name: 'nor does it stand in the way when they have been heard',
+        seen: [holds('a', one, writable), holds('b', one, readOnly), holds('c', one, readOnly)],
+        after: restartedWith(1),
+        expect: 'rw=a ro=abc drain=bc no-quorum',
       },
       {
         name: 'a server that is not in it is not used',
