@@ -81,6 +81,17 @@ for (const mode of ['fast', 'portable'] as const) {
     t.same(lab.signals(), []);
   });
 
+  story('a server that does not close behind COM_QUIT is closed', async (t, lab) => {
+    const client = await logInTo(t, lab, async (peer) => void (await peer.readPacket()));
+    client.send(0, Buffer.of(COM_QUIT));
+    client.finish();
+    await until('the session to end', () => lab.ended('client_quit') === 1);
+    await until('the server to be left', () => lab.servers[0]?.peers[0]?.end === 'fin');
+    await until('the farewells to be over', () => lab.thread.farewells.size === 0);
+    client.close();
+    lab.servers[0]?.peers[0]?.close();
+  });
+
   story('a client that leaves without COM_QUIT closes its server connection', async (t, lab) => {
     const client = await logInTo(t, lab, (peer) => peer.answerCommands(() => peer.ok(1)));
     client.close();

@@ -1,4 +1,4 @@
-/** Clients that vanish without a word: the system probes them (limits.clientKeepAlive). */
+/** Clients that vanish without a word: the system probes them (limits.clientKeepAlive), and servers too. */
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { DataLab, labConfig, primaryAt } from '../support/data-lab.ts';
@@ -29,13 +29,36 @@ for (const mode of ['fast', 'portable'] as const) {
   });
 }
 
+for (const mode of ['fast', 'portable'] as const) {
+  t.test(`${mode}: a connection to a server is probed soon after it was made`, async (t) => {
+    const lab = await DataLab.start(t, { mode });
+    const server = await lab.server(t, serveOk);
+    lab.publish(primaryAt(server));
+    const client = await RawClient.logIn(lab.port());
+    await client.command(COM_PING);
+    await until('it to be probed', () => tableRows().some((row) => isProbedTo(server.port, row)));
+    client.close();
+    await lab.settled();
+  });
+}
+
+function isProbedTo(port: number, row: string): boolean {
+  const [, , remote = '', , , timer = ''] = row.trim().split(/\s+/);
+  return remote.endsWith(`:${hex(port)}`) && timer.startsWith(`${KEEP_ALIVE}:`);
+}
+
+function tableRows(): readonly string[] {
+  return readFileSync('/proc/net/tcp', 'latin1').split('\n');
+}
+
+function hex(port: number): string {
+  return port.toString(16).toUpperCase().padStart(4, '0');
+}
+
 /** Seconds until the router's side of the connection is probed; null when it is not. Source: proc_net_tcp in the kernel's docs. */
 function keepAliveTimer(port: number, client: RawClient): number | null {
-  const hex = (number: number) => number.toString(16).toUpperCase().padStart(4, '0');
   const peer = hex(client.socket.localPort ?? 0);
-  const row = readFileSync('/proc/net/tcp', 'latin1')
-    .split('\n')
-    .find((line) => line.includes(`:${hex(port)} 0100007F:${peer} `));
+  const row = tableRows().find((line) => line.includes(`:${hex(port)} 0100007F:${peer} `));
   if (row === undefined) throw new Error('the connection is not in the table');
   const [, , , , , timer = ''] = row.trim().split(/\s+/);
   const [kind = '', ticks = ''] = timer.split(':');
