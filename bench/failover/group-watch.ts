@@ -17,17 +17,23 @@ export class GroupWatch {
   /** When a member that had just become writable committed a first row, for a client that was connected to it directly. */
   readonly firstCommitsAtMs: number[] = [];
   readonly #group: Group;
+  readonly #isCommitting: boolean;
   readonly #connections = new Set<Connection>();
   readonly #loops = new Map<Server, Promise<void>>();
   #isStopping = false;
 
-  private constructor(group: Group) {
+  private constructor(group: Group, isCommitting: boolean) {
     this.#group = group;
+    this.#isCommitting = isCommitting;
   }
 
-  /** Watches every member every few milliseconds, also those that are added and those that return. */
-  static start(group: Group): GroupWatch {
-    const watch = new GroupWatch(group);
+  /**
+   * Watches every member every few milliseconds, also those that are added and those that return.
+   *
+   * @param isCommitting whether a row is written to `app.direct` when one has become writable
+   */
+  static start(group: Group, isCommitting = true): GroupWatch {
+    const watch = new GroupWatch(group, isCommitting);
     void watch.#findMembers();
     return watch;
   }
@@ -86,7 +92,7 @@ export class GroupWatch {
       while (!this.#isStopping) {
         const [[row]] = await connection.query<IsWritableRow[]>(IS_WRITABLE);
         const isWritable = row?.isWritable === 1;
-        if (note(isWritable) && isWritable) {
+        if (note(isWritable) && isWritable && this.#isCommitting) {
           await connection.query('INSERT INTO app.direct VALUES ()');
           this.firstCommitsAtMs.push(performance.now());
         }

@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { createSandbox, missingParts } from '../../src/sandbox/index.ts';
-import { describeActs, play } from '../wordpress/campaign.ts';
+import { describeActs, describeWaits, play } from '../wordpress/campaign.ts';
 import { logIn, publishPost, readPost, startBrowser } from '../wordpress/person.ts';
 import { setStage } from '../wordpress/stage.ts';
-import { Visitors } from '../wordpress/visitors.ts';
+import { crowdMs, Visitors } from '../wordpress/visitors.ts';
 
 const missing = await missingParts('mysql', 'wordpress', 'chromium');
 
@@ -26,9 +26,12 @@ t.test('a site is written and read through the router', { skip: missing }, async
     { url: post.url, contains: post.text },
     { url: `${site.url}/`, contains: post.title },
   ];
-  const visitors = new Visitors({ visitors: 10, everyMs: 100, pages });
-  const acts = await play(group, visitors, ['calm', 'switchover', 'kill', 'rejoin'], (act) => t.comment(act));
-  t.comment(`\n${describeActs(acts)}`);
+  const habits = { visitors: 10, everyMs: 100, pages };
+  const calmCrowdMs = await crowdMs(habits);
+  const visitors = new Visitors(habits);
+  const scene = { group, service: null, visitors };
+  const acts = await play(scene, ['calm', 'switchover', 'kill', 'rejoin'], (act) => t.comment(act));
+  t.comment(`\n${describeActs(acts)}\n${describeWaits(acts, calmCrowdMs)}`);
   for (const { name, pages, errorPages, goneAtMs, electionMs, longestMs } of acts) {
     for (const { error } of errorPages) t.comment(`${name}: ${error}`);
     t.ok(pages > 5, `${name}: pages were served`);

@@ -1,77 +1,114 @@
 /**
  * WordPress behind Fairlead, to be tried: `npm run example:wordpress` starts a group of three, a router and a site, and says
- * where the site is. With `--campaign` ten visitors read it while the primary is switched over, killed and comes back, and
- * members go from three to five and back; what they saw is printed and kept in test/wordpress/results/.
+ * where the site is. With `--campaign` ten visitors read it while the primary is switched over, killed and comes back, members
+ * go from three to five and back, and routers from one to two, are replaced, and go back; what they saw is printed and kept
+ * in test/wordpress/results/. For that all servers and routers are hosts of their own, in a network nobody else sees.
  */
-import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createSandbox, type Sandbox } from '../../src/sandbox/index.ts';
-import { type ActName, describeActs, play } from './campaign.ts';
+import type { Browser } from 'playwright-core';
+import { createSandbox, isInOwnNetwork, missingNetwork } from '../../src/sandbox/index.ts';
+import { startAgainInOwnNetwork } from '../../src/sandbox/network/own-network.ts';
+import { type ActName, describeActs, describeWaits, play } from './campaign.ts';
 import { logIn, publishPost, readPost, startBrowser } from './person.ts';
 import { EDITOR } from './site.ts';
-import { type Stage, setStage } from './stage.ts';
-import { Visitors } from './visitors.ts';
+import { type NetworkStage, type Stage, setNetworkStage, setStage } from './stage.ts';
+import { crowdMs, Visitors } from './visitors.ts';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const ACTS: readonly ActName[] = [
-  ...(['calm', 'switchover', 'kill', 'rejoin'] as const),
-  ...(['grow', 'switchover', 'shrink', 'calm'] as const),
+  ...(['calm', 'switchover', 'kill', 'rejoin', 'second router', 'grow', 'switchover'] as const),
+  ...(['routers replaced', 'kill', 'rejoin', 'shrink', 'one router less', 'calm'] as const),
 ];
 const RESULTS = join(import.meta.dirname, 'results');
 
-const sandbox = await createSandbox({ log: say });
-const stopped = new Promise((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
-});
-try {
-  const stage = await setStage(sandbox);
-  if (process.argv.includes('--campaign')) await runCampaign(sandbox, stage);
-  else await serve(stage, stopped);
-  await stage.site.stop();
-} finally {
-  await sandbox.close();
+if (!process.argv.includes('--campaign')) await serve();
+else if (isInOwnNetwork()) await runCampaign();
+else {
+  const missing = await missingNetwork();
+  if (missing !== false) throw new Error(missing);
+  process.exitCode = await startAgainInOwnNetwork();
 }
 
-async function serve({ site, ports, group }: Stage, untilStopped: Promise<unknown>): Promise<void> {
+async function serve(): Promise<void> {
+  const sandbox = await createSandbox({ log: say });
+  const stopped = new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal));
+  });
+  try {
+    const stage = await setStage(sandbox);
+    await greet(stage);
+    await stopped;
+    await stage.site.stop();
+  } finally {
+    await sandbox.close();
+  }
+}
+
+async function greet({ site, ports, group }: Stage): Promise<void> {
+  const primary = await group.primary();
+  const [secondary] = await group.secondaries();
   say(`
 The site:         ${site.url}/
 Its dashboard:    ${site.url}/wp-admin/   (${EDITOR.user} / ${EDITOR.password})
-The router:       http://127.0.0.1:${ports.admin}/   DB_HOST is 127.0.0.1:${ports.rw}
-The primary:      kill -9 ${(await group.primary()).pid}   and look at the site meanwhile
+The router:       http://127.0.0.1:${ports.admin}/   (its status page; DB_HOST of the site is 127.0.0.1:${ports.rw})
+The members:      ${group.members.map(({ address, pid }) => `${address} is process ${pid}`).join(', ')}
+
+What to try, with the site open in a browser and the status page beside it:
+  - Kill the primary, and reload the site: it waits for the election, some seven seconds, and comes.
+      kill -9 ${primary.pid}
+  - Freeze a secondary: nobody notices, but the status page does.
+      kill -STOP ${secondary?.pid}
+  - Write a post in the dashboard, and do either while you save it.
 
 Ctrl-C ends everything, nothing stays.`);
-  await untilStopped;
 }
 
-async function runCampaign(box: Sandbox, { site, group }: Stage): Promise<void> {
+async function runCampaign(): Promise<void> {
   await mkdir(RESULTS, { recursive: true });
-  const browser = await startBrowser(box);
+  const ends: (() => unknown)[] = [];
   try {
-    const page = await logIn(browser, site);
-    const post = await publishPost(
-      page,
-      site,
-      'A post with a picture',
-      'It was written by a person with a browser.',
-    );
-    await page.screenshot({ path: join(RESULTS, 'published.png') });
-    await readPost(browser, post, join(RESULTS, 'read.png'));
-    const pages = [
-      { url: post.url, contains: post.text },
-      { url: `${site.url}/`, contains: post.title },
-    ];
-    const visitors = new Visitors({ visitors: 10, everyMs: 100, pages });
-    const acts = await play(group, visitors, ACTS, say);
-    await readPost(browser, post, join(RESULTS, 'afterwards.png'));
-    // The router's own account of it, for who wonders about an error page.
-    await copyFile(join(box.directory, 'fairlead.log'), join(RESULTS, 'fairlead.log'));
-    await writeFile(join(RESULTS, 'php.log'), await site.phpLog());
-    await writeFile(join(RESULTS, 'acts.json'), `${JSON.stringify(acts, null, 2)}\n`);
-    say(`\n${describeActs(acts)}\n`);
-    for (const { name, errorPages } of acts) for (const { error } of errorPages) say(`${name}: ${error}`);
-    say(`Screenshots and figures are in ${RESULTS}`);
+    const stage = await setNetworkStage({ teardown: (end) => void ends.unshift(end), comment: say });
+    const browser = await startBrowser(stage.sandbox);
+    ends.unshift(() => browser.close());
+    await visit(stage, browser);
   } finally {
-    await browser.close();
+    for (const end of ends) await end();
   }
+}
+
+async function visit({ group, site, service }: NetworkStage, browser: Browser): Promise<void> {
+  const page = await logIn(browser, site);
+  const post = await publishPost(
+    page,
+    site,
+    'A post with a picture',
+    'It was written by a person with a browser.',
+  );
+  await page.screenshot({ path: join(RESULTS, 'published.png') });
+  await readPost(browser, post, join(RESULTS, 'read.png'));
+  const pages = [
+    { url: post.url, contains: post.text },
+    { url: `${site.url}/`, contains: post.title },
+  ];
+  const habits = { visitors: 10, everyMs: 100, pages };
+  await crowdMs(habits);
+  const calmCrowdMs = await crowdMs(habits);
+  const visitors = new Visitors(habits);
+  const acts = await play({ group, service, visitors }, ACTS, say);
+  await readPost(browser, post, join(RESULTS, 'afterwards.png'));
+  // The routers' own account of it, for who wonders about an error page.
+  for (const router of service.routers) await writeFile(join(RESULTS, `${router.host}.log`), router.output);
+  await writeFile(join(RESULTS, 'php.log'), await site.phpLog());
+  await writeFile(join(RESULTS, 'acts.json'), `${JSON.stringify(acts, null, 2)}\n`);
+  say(`\n${describeActs(acts)}\n`);
+  for (const { name, errorPages, goneAtMs } of acts) {
+    for (const { error, atMs } of errorPages) {
+      const when = name === 'kill' && atMs < goneAtMs ? ' (asked for before the server was gone)' : '';
+      say(`${name}: ${error}${when}`);
+    }
+  }
+  say(describeWaits(acts, calmCrowdMs));
+  say(`Screenshots and figures are in ${RESULTS}`);
 }

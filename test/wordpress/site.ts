@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { type Account, type Sandbox, SandboxError, waitFor } from '../../src/sandbox/index.ts';
 
 export type SiteOptions = {
-  /** Where PHP finds its database on 127.0.0.1: a route of role `primary`. */
-  readonly databasePort: number;
+  /** Where PHP finds its database: a route of role `primary`, as `address:port`. */
+  readonly databaseHost: string;
   /** May do everything in the schema `wordpress`. */
   readonly database: Account;
   /** Requests served at once. */
@@ -100,12 +100,12 @@ export class Site {
   }
 }
 
-function settingsText(url: string, directory: string, { database, databasePort }: SiteOptions): string {
+function settingsText(url: string, directory: string, { database, databaseHost }: SiteOptions): string {
   const constants = {
     DB_NAME: 'wordpress',
     DB_USER: database.user,
     DB_PASSWORD: database.password,
-    DB_HOST: `127.0.0.1:${databasePort}`,
+    DB_HOST: databaseHost,
     DB_CHARSET: 'utf8mb4',
     WP_SITEURL: url,
     WP_HOME: url,

@@ -5,6 +5,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { ACCOUNTS, createAccount, type Group, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
+import { startNetworkGroup } from '../support/network-group.ts';
+import { RouterService } from '../support/router-service.ts';
+import type { Scope } from '../support/scope.ts';
 import { Site } from './site.ts';
 
 export type Stage = {
@@ -18,16 +21,38 @@ export type Stage = {
 export async function setStage(sandbox: Sandbox): Promise<Stage> {
   const group = await sandbox.startGroup({ size: 3 });
   const ports = await startRouter(sandbox, group);
+  return { group, site: await startSite(sandbox, group, `127.0.0.1:${ports.rw}`), ports };
+}
+
+export type NetworkStage = {
+  readonly sandbox: Sandbox;
+  readonly group: Group;
+  readonly site: Site;
+  readonly service: RouterService;
+};
+
+/** The same where every member and router is a host of its own, in a network of its own, and PHP knows one address of all routers. */
+export async function setNetworkStage(scope: Scope): Promise<NetworkStage> {
+  const { sandbox, network, group, router, addRouter } = await startNetworkGroup(scope, {
+    discovery: async (_sandbox, _network, { members }) => ({
+      seeds: members.map(({ address }) => address),
+      flags: ['--drain-delay=2s', '--drain-timeout=12s'],
+    }),
+  });
+  const service = new RouterService(network, SERVICE, addRouter);
+  await service.take(router);
+  const site = await startSite(sandbox, group, `${service.address}:6446`);
+  scope.teardown(() => site.stop());
+  return { sandbox, group, site, service };
+}
+
+async function startSite(sandbox: Sandbox, group: Group, databaseHost: string): Promise<Site> {
   const primary = await group.primary();
   await primary.query('CREATE DATABASE wordpress');
   await createAccount(primary, { ...DATABASE, grants: ['ALL ON wordpress.*'] });
-  const site = await Site.start(sandbox, {
-    databasePort: ports.rw,
-    database: DATABASE,
-    workers: PHP_WORKERS,
-  });
+  const site = await Site.start(sandbox, { databaseHost, database: DATABASE, workers: PHP_WORKERS });
   await site.install();
-  return { group, site, ports };
+  return site;
 }
 
 async function startRouter(sandbox: Sandbox, group: Group): Promise<Stage['ports']> {
@@ -59,4 +84,5 @@ async function startRouter(sandbox: Sandbox, group: Group): Promise<Stage['ports
 
 const DATABASE = { user: 'wordpress', password: 'press-secret' } as const;
 const PHP_WORKERS = 10;
+const SERVICE = '10.213.7.200';
 const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.ts');

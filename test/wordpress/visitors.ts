@@ -40,13 +40,30 @@ export class Visitors {
     for (let round = visitor; !this.#isStopping; round++) {
       const page = pages[round % pages.length];
       if (page === undefined) return;
-      const atMs = performance.now();
-      const error = await errorOf(page.url, page.contains);
-      const tookMs = performance.now() - atMs;
-      this.visits.push({ atMs, tookMs, error });
-      await pause(Math.max(0, turnMs - tookMs));
+      const visit = await askFor(page);
+      this.visits.push(visit);
+      await pause(Math.max(0, turnMs - visit.tookMs));
     }
   }
+}
+
+/**
+ * As many visitors come at the same moment, for a page each.
+ *
+ * @returns how long the last one waited for it
+ */
+export async function crowdMs({ visitors, pages }: VisitorOptions): Promise<number> {
+  const visits = Array.from({ length: visitors }, async (_, visitor) => {
+    const page = pages[visitor % pages.length];
+    return page === undefined ? 0 : (await askFor(page)).tookMs;
+  });
+  return Math.max(...(await Promise.all(visits)));
+}
+
+async function askFor({ url, contains }: VisitorOptions['pages'][number]): Promise<Visit> {
+  const atMs = performance.now();
+  const error = await errorOf(url, contains);
+  return { atMs, tookMs: performance.now() - atMs, error };
 }
 
 async function errorOf(url: string, contains: string): Promise<string> {
