@@ -46,7 +46,12 @@ export async function play(
       const struckAtMs = performance.now();
       scene.goneAtMs = null;
       const electionMs = await DEEDS[name](scene);
+      const doneAtMs = performance.now();
       await pause(AFTERMATH_MS);
+      // What came of it is seen in its own act, however long pages take on this machine.
+      await waitFor({ what: `pages during "${name}"`, timeoutMs: 90_000 }, async () =>
+        visitors.haveSeen(struckAtMs, doneAtMs, MIN_PAGES) ? true : undefined,
+      );
       played.push({ name, electionMs, struckAtMs, goneAtMs: scene.goneAtMs ?? struckAtMs });
     }
   } finally {
@@ -176,6 +181,7 @@ const TITLES: Readonly<Record<ActName, string>> = {
   'one router less': 'routers 2 → 1',
 };
 
-/** So that what comes of it is seen in its own act. */
 const AFTERMATH_MS = 2500;
+/** Fewer say nothing of an act. */
+const MIN_PAGES = 6;
 const CALM_MS = 2000;

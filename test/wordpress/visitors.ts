@@ -20,11 +20,19 @@ export type VisitorOptions = {
 
 export class Visitors {
   readonly visits: Visit[] = [];
+  /** performance.now when each page was asked for that is still waited for. */
+  readonly #askedAtMs = new Map<number, number>();
   readonly #loops: readonly Promise<void>[];
   #isStopping = false;
 
   constructor(options: VisitorOptions) {
     this.#loops = Array.from({ length: options.visitors }, (_, visitor) => this.#visitAll(options, visitor));
+  }
+
+  /** Whether everything that was asked for before has come, and `pages` pages or more since `sinceMs`. */
+  haveSeen(sinceMs: number, beforeMs: number, pages: number): boolean {
+    const seen = this.visits.filter(({ atMs, tookMs }) => atMs + tookMs >= sinceMs).length;
+    return seen >= pages && [...this.#askedAtMs.values()].every((askedAtMs) => askedAtMs > beforeMs);
   }
 
   /** Returns when all have got their last page. */
@@ -40,7 +48,9 @@ export class Visitors {
     for (let round = visitor; !this.#isStopping; round++) {
       const page = pages[round % pages.length];
       if (page === undefined) return;
+      this.#askedAtMs.set(visitor, performance.now());
       const visit = await askFor(page);
+      this.#askedAtMs.delete(visitor);
       this.visits.push(visit);
       await pause(Math.max(0, turnMs - visit.tookMs));
     }
