@@ -16,10 +16,9 @@ COPY protocol protocol
 COPY routing routing
 RUN npm run build
 
-FROM ${NODE_IMAGE} AS libraries
-WORKDIR /build
-COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=dev --ignore-scripts
+FROM build AS libraries
+# Takes away what only builds and tests it.
+RUN npm prune --omit=dev --ignore-scripts
 
 FROM ${NODE_IMAGE}
 WORKDIR /opt/fairlead

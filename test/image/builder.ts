@@ -35,9 +35,9 @@ export async function build(options: BuildOptions): Promise<Image> {
   let image: Image | undefined;
   for (const [index, stage] of options.dockerfile.stages.entries()) {
     const root = join(options.directory, `stage-${index}`);
-    // Links to the same files: steps add to a base and change nothing in it.
-    await runCommand({ file: 'cp', args: ['-al', base, root], env: inheritedEnvironment() });
-    image = { ...EMPTY_IMAGE, root };
+    const before = finished.get(stage.image) ?? { ...EMPTY_IMAGE, root: base };
+    await link(before.root, root);
+    image = { ...before, root };
     for (const step of stage.steps) {
       options.log(`${step.instruction} ${step.text}`);
       image = await carryOut(step, image, finished, options.context);
@@ -98,8 +98,14 @@ async function copy(step: Step, image: Image, from: string): Promise<void> {
     const isFolderTarget = sources.length > 1 || step.words.at(-1)?.endsWith('/');
     const to = isFolderTarget ? join(target, source.split('/').at(-1) ?? '') : target;
     await mkdir(dirname(to), { recursive: true });
-    await cp(path, to, { recursive: true, verbatimSymlinks: true });
+    if (step.flags.has('from')) await link(path, to);
+    else await cp(path, to, { recursive: true, verbatimSymlinks: true });
   }
+}
+
+/** The same files under another name: steps add to a stage, or take away, and change nothing in it. */
+async function link(from: string, to: string): Promise<void> {
+  await runCommand({ file: 'cp', args: ['-al', from, to], env: inheritedEnvironment() });
 }
 
 function absolute(path: string, workdir: string): string {

@@ -8,7 +8,8 @@ export function lint({ stages }: Dockerfile, ignoreFile: string): readonly strin
   const included = includedBy(ignoreFile);
   const final = stages.at(-1);
   for (const [index, stage] of stages.entries()) {
-    if (!/:[\w.-]+$/.test(stage.image) || stage.image.endsWith(':latest'))
+    const isStage = stages.slice(0, index).some(({ name }) => name === stage.image);
+    if (!isStage && (!/:[\w.-]+$/.test(stage.image) || stage.image.endsWith(':latest')))
       problems.push(`${stage.image} has no tag that says which`);
     if (stage !== final && stage.name === '') problems.push(`stage ${index} has no name`);
     for (const step of stage.steps) {
