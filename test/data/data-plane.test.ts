@@ -88,11 +88,15 @@ t.test('clients that wait are forgotten with their thread, and their places with
   for (const client of clients) t.equal(await client.readPacket(), null);
   const server = await startServer(t);
   lab.publish(primaryAt(server));
-  await until('the port to serve again', async () => {
-    const client = await RawClient.logIn(lab.port()).catch(() => null);
-    client?.close();
-    return client !== null;
-  });
+  await until(
+    'the port to serve again',
+    async () => {
+      const client = await RawClient.logIn(lab.port()).catch(() => null);
+      client?.close();
+      return client !== null;
+    },
+    RESTART_DEADLINE_MS,
+  );
   for (const client of clients) client.close();
   await lab.settled();
 });
@@ -108,15 +112,25 @@ t.test(
         .filter(({ kind, fields }) => kind === 'data_thread_restarted' && fields['thread'] === 0)
         .map(({ fields }) => fields['restart_after_ms'])
         .reverse();
+    let bornAtMs = performance.now();
     for (const expected of [[0], [0, 250], [0, 250, 500]]) {
+      if (performance.now() - bornAtMs > HEALTHY_AFTER_MS - 1000) {
+        t.comment('this machine is so slow that the threads count as healthy by now');
+        break;
+      }
       await Promise.all(lab.workers.splice(0).map((worker) => worker.terminate()));
       await until('its end to be told', () => delays().length === expected.length);
       t.same(delays(), expected);
-      await until('the port to serve again', async () => {
-        const client = await RawClient.logIn(lab.port()).catch(() => null);
-        client?.close();
-        return client !== null && lab.workers.length === 2;
-      });
+      bornAtMs = performance.now();
+      await until(
+        'the port to serve again',
+        async () => {
+          const client = await RawClient.logIn(lab.port()).catch(() => null);
+          client?.close();
+          return client !== null && lab.workers.length === 2;
+        },
+        RESTART_DEADLINE_MS,
+      );
     }
     await lab.settled();
   },
@@ -221,6 +235,9 @@ function heldInAll(plane: DataPlane): number {
   return Atomics.load(sharedHeader(plane.counters), HEADER.heldInAll);
 }
 
+/** As in restart-delay.ts. */
+const HEALTHY_AFTER_MS = 10_000;
+const RESTART_DEADLINE_MS = 60_000;
 const RESULT_BYTES = 3_000_000;
 const SLOWLY = { random: () => 0.5, maxChunkBytes: 1, stallsAt: [1], maxStallMs: 100 };
 const COM_QUIT = 1;
