@@ -183,7 +183,7 @@ export class Load {
       try {
         return await work(waiting);
       } catch (error) {
-        const isCrossed = waiting.during === 'work' && errorName(error) === CLOSED_IN_ORDER;
+        const isCrossed = waiting.during === 'work' && CLOSED_IN_ORDER.has(errorName(error));
         if (!this.#repeats || !isCrossed || waiting.repeats === MAX_REPEATS) throw error;
         waiting.repeats += 1;
         waiting.during = 'connect';
@@ -252,8 +252,8 @@ function ignoreAbort(error: unknown): void {
 /** A session that breaks while it is idle is found broken by the work that comes next. */
 function tellNobody(): void {}
 
-/** What mysql2 says of a FIN; of RST it says ECONNRESET. */
-const CLOSED_IN_ORDER = 'PROTOCOL_CONNECTION_LOST';
+/** What mysql2 says of a FIN, and of a statement that it could not send any more because of it; of RST it says ECONNRESET. */
+const CLOSED_IN_ORDER: ReadonlySet<string> = new Set(['PROTOCOL_CONNECTION_LOST', 'EPIPE']);
 const MAX_REPEATS = 3;
 /** The usual connect timeout of applications. */
 const CONNECT_TIMEOUT_MS = 10_000;

@@ -32,7 +32,7 @@ await testInOwnNetwork(
         );
         return {
           seeds: [`srv://mycluster.${ZONE}.`],
-          flags: [`--dns-servers=${knot.server}`, '--drain-delay=1s', '--drain-timeout=3s'],
+          flags: [`--dns-servers=${knot.server}`, '--drain-delay=2s', '--drain-timeout=4s'],
         };
       },
     });

@@ -36,14 +36,14 @@ export class RouterService {
     await this.take(await this.#add(`router-${this.#serial}`));
   }
 
-  /** SIGTERM. The Service learns of it at the same time as the pod, and is a little later. @returns its exit code */
+  /** SIGTERM. The Service learns of it at the same time as the pod. @returns its exit code */
   async remove(router: RouterProcess): Promise<number | null> {
     const stopped = router.stop();
     this.#ready.delete(router);
-    await waitFor({ what: 'unreadiness', timeoutMs: 5000, intervalMs: READY_EVERY_MS }, async () =>
+    const unready = waitFor({ what: 'unreadiness', timeoutMs: 5000, intervalMs: READY_EVERY_MS }, async () =>
       (await router.get('/readyz')).status === 503 ? true : undefined,
     );
-    await this.#route();
+    await Promise.all([unready, this.#route()]);
     const code = await stopped;
     this.#running.delete(router);
     return code;
