@@ -70,7 +70,7 @@ export type DestinationFacts = {
 /** A route, and what became of its listener. */
 export type RouteFacts = Omit<
   BoundRoute,
-  'tls' | 'compression' | 'clientAttributes' | 'access' | 'proxyProtocol'
+  'tls' | 'consistency' | 'compression' | 'clientAttributes' | 'access' | 'proxyProtocol'
 > & {
   /** The port it really has; null while it is not bound. */
   readonly port: number | null;

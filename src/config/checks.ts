@@ -131,7 +131,7 @@ function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Pr
     const index = indexOf(position);
     const problems: Problem[] = [];
     const refuse = (
-      key: 'name' | 'listen' | 'strategy' | 'serverProxyProtocol',
+      key: 'name' | 'listen' | 'strategy' | 'serverProxyProtocol' | 'consistency',
       value: string,
       rule: string,
     ) =>
@@ -157,6 +157,8 @@ function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Pr
         route.serverProxyProtocol,
         'needs protocol classic: no server reads it on X Protocol',
       );
+    const why = whyNoConsistency(route, settings);
+    if (route.consistency !== undefined && why !== '') refuse('consistency', route.consistency, why);
     const tlsProblems = checkRouteTls(route, settings, (key, value, rule) => {
       const own = route[key] !== undefined;
       const origin = originOf(own ? ['routes', index, key] : ['tls', key]);
@@ -168,6 +170,14 @@ function checkRoutes({ settings, routeIndexes, originOf }: Checked): readonly Pr
   return all.filter(
     (problem, index) => all.findIndex((other) => isDeepStrictEqual(other, problem)) === index,
   );
+}
+
+/** Why the router cannot set variables in the sessions of a route; empty where it can. */
+function whyNoConsistency(route: RouteSettings, { tls, relay }: Settled['settings']): string {
+  if (route.protocol === 'x') return 'needs protocol classic';
+  if (!relay.tracking) return 'needs relay.tracking: a session that is reset has to be noticed';
+  if ((route.clientSslMode ?? tls.clientSslMode) !== 'passthrough') return '';
+  return 'needs clientSslMode preferred, required or disabled: within TLS that is passed through the router cannot set it';
 }
 
 function checkAdmin({ settings, refused, originOf }: Checked): readonly Problem[] {

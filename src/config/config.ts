@@ -71,6 +71,9 @@ export type StrategyName =
 /** `x`: X Protocol, on a port of its own. */
 export type RouteProtocol = 'classic' | 'x';
 
+/** MySQL's own words, in small letters. */
+export type Consistency = 'eventual' | 'before-on-primary-failover' | 'before' | 'after' | 'before-and-after';
+
 export type RouteConfig = {
   readonly name: string;
   readonly listen: Listen;
@@ -89,6 +92,8 @@ export type RouteConfig = {
     /** What members are told. */
     readonly toServers: 'none' | 'v2';
   };
+  /** `group_replication_consistency` of the route's sessions; null leaves it to servers and clients. */
+  readonly consistency: Consistency | null;
   /** Whether clients may be offered the compressed protocol. */
   readonly compression: 'passthrough' | 'disabled';
   /** Whether the client's address and TLS facts are added to its connection attributes. */

@@ -284,6 +284,7 @@ function toRoute(
       isRequired: route.clientProxyProtocol === 'required',
       toServers: route.serverProxyProtocol,
     },
+    consistency: route.consistency ?? null,
     compression,
     clientAttributes,
     tls: toRouteTls(route, settings, index, pathOf),

@@ -31,6 +31,7 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       role: route.role,
       strategy: route.strategy,
       maxConnections: route.maxConnections,
+      ...(route.consistency === null ? {} : { consistency: route.consistency }),
       compression: route.compression,
       clientAttributes: route.clientAttributes,
       ...routeTlsSettings(route.tls, config.tls.shared),

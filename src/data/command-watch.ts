@@ -6,6 +6,7 @@ import { COM_BINLOG_DUMP, COM_BINLOG_DUMP_GTID } from '../../protocol/commands.t
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
 import type { Member } from '../../routing/topology.ts';
 import { CommandMeter } from './command-meter.ts';
+import { ResetNotice } from './consistency.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 
 export class CommandWatch {
@@ -16,6 +17,7 @@ export class CommandWatch {
    * `onOpaque` may be called before the constructor has returned: with compression agreed, boundaries are never known.
    *
    * @param stopsAtChangeUser see `CommandTracker.onClientBytes`
+   * @param onReset the client has put its session back to the beginning; null where nobody wants to know
    */
   constructor(
     context: ThreadContext,
@@ -24,9 +26,12 @@ export class CommandWatch {
     agreed: ConnectionFacts,
     onOpaque: (reason: string) => void,
     stopsAtChangeUser: boolean,
+    onReset: (() => void) | null,
   ) {
     this.#meter = new CommandMeter(context, route, member, onOpaque);
-    this.#tracker = new CommandTracker(agreed, this.#meter, stopsAtChangeUser);
+    const notice = onReset === null ? null : new ResetNotice(this.#meter, onReset);
+    this.#tracker = new CommandTracker(agreed, notice ?? this.#meter, stopsAtChangeUser);
+    notice?.watch(this.#tracker);
     if (!this.#tracker.isOpaque) this.#meter.watch(this.#tracker.facts);
   }
 

@@ -20,8 +20,9 @@ import type { Connection } from './connection.ts';
 export type TlsFacts = { readonly version: string; readonly cipher: string };
 
 /** Flags a route keeps from both sides. */
-export function maskedFlags({ compression }: BoundRoute): number {
-  return compression === 'disabled' ? COMPRESSION_FLAGS : 0;
+export function maskedFlags({ compression, consistency }: BoundRoute): number {
+  // The router's own statement would have to be compressed as well.
+  return compression === 'disabled' || consistency !== null ? COMPRESSION_FLAGS : 0;
 }
 
 /** `ssl` is what the client is offered of TLS; undefined leaves it to the server. */

@@ -9,13 +9,14 @@
 import type { AuthBridge } from '../../protocol/auth-bridge.ts';
 import { CLIENT_CONNECT_ATTRS, hasCapability } from '../../protocol/capability-flags.ts';
 import type { Compression, ConnectionFacts } from '../../protocol/connection-events.ts';
-import { encodeErr } from '../../protocol/err-packet.ts';
+import { type ErrPacket, encodeErr } from '../../protocol/err-packet.ts';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { add, type EndReason, THREAD } from '../shared/counters.ts';
 import type { SessionFacts } from '../shared/messages.ts';
 import type { BoundaryKnowledge } from './boundary-wait.ts';
 import { CommandWatch } from './command-watch.ts';
 import { type Accepted, Connection, type ConnectionSink, type Side } from './connection.ts';
+import { ConsistencySetting } from './consistency.ts';
 import type { Guidance } from './guidelines/guidance.ts';
 import { clientIdentity } from './handshake-changes.ts';
 import { encodeErrDuring, Login } from './login.ts';
@@ -256,6 +257,8 @@ export class Session implements ConnectionSink, EndingSession {
     else this.#becomeOpaque('tracking switched off');
     const guard = this.#bridge === null ? null : this.#guardCompressed(facts.compression);
     if (fromServer.length > 0) this.#relayToClient(fromServer, 0, fromServer.length);
+    const setting = this.#setConsistency();
+    if (setting !== null) return setting.onBytes('client', fromClient, fromClient.length);
     if (fromClient.length > 0) (guard ?? this).onBytes('client', fromClient, fromClient.length);
   }
 
@@ -267,8 +270,27 @@ export class Session implements ConnectionSink, EndingSession {
       this.#becomeOpaque(reason);
     };
     const stopsAtChangeUser = addsIdentity || this.#bridge !== null;
-    const watch = new CommandWatch(this.#context, this.#route, member, facts, onOpaque, stopsAtChangeUser);
+    const onReset = this.#route.bound.consistency === null ? null : () => void this.#setConsistency();
+    const [context, route] = [this.#context, this.#route];
+    const watch = new CommandWatch(context, route, member, facts, onOpaque, stopsAtChangeUser, onReset);
     if (this.#phase === 'command') this.#commands = watch;
+  }
+
+  /** Null where the route leaves it to servers and clients. */
+  #setConsistency(): ConsistencySetting | null {
+    const { name, consistency } = this.#route.bound;
+    const [client, server, member] = [this.#client, this.#server, this.#member];
+    if (consistency === null || server === null || member === null || this.#phase !== 'command') return null;
+    const session = {
+      ...{ client, server, capabilities: this.#capabilities, sink: this },
+      onRefused: ({ errorCode, message }: ErrPacket) => {
+        const text = `Route ${name} is to have consistency ${consistency}, which ${member.address} refuses: ${message}`;
+        const fields = { route: name, member: member.address, error: errorCode };
+        this.#context.event('warn', 'consistency_refused', text, fields);
+      },
+      end: (reason: EndReason) => this.#end.now(reason),
+    };
+    return new ConsistencySetting(session, consistency);
   }
 
   /** Nobody could translate a password that is sent inside compressed packets. */

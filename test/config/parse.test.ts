@@ -10,6 +10,7 @@ const ROUTE_DEFAULTS = {
   maxSessionAgeMs: 0,
   access: { allow: [], deny: [] },
   proxyProtocol: { from: [], isRequired: true, toServers: 'none' },
+  consistency: null,
   compression: 'passthrough',
   clientAttributes: true,
   tls: PASSED_THROUGH,
@@ -642,6 +643,19 @@ t.test('what is asked of metadata needs a topology that has some', async (t) => 
     register[0],
     /metadata\.register = true: needs cluster\.topology auto, innodb-cluster, replicaset; with group-replication \(f\.yaml:1:\d+\)/,
   );
+  const route = (keys: string) =>
+    `${cluster('auto')}routes:\n  - { name: ro, listen: ":6447", role: secondary, consistency: before, ${keys} }\n`;
+  t.match(problemsOf({ file: route('') }), [
+    /routes\[0\]\.consistency = before: needs clientSslMode preferred/,
+  ]);
+  t.match(problemsOf({ file: `${route('clientSslMode: preferred')}relay: { tracking: false }\n` }), [
+    /routes\[0\]\.consistency = before: needs relay\.tracking/,
+  ]);
+  t.equal(configOf({ file: route('clientSslMode: preferred') }).routes[0]?.consistency, 'before');
+  const guided = problemsOf({ file: `${cluster('async')}guidelines: { fromMetadata: true }\n` });
+  t.match(guided, [/guidelines\.fromMetadata = true: needs a cluster\.topology with metadata; with async /]);
+  const both = problemsOf({ file: `${cluster('auto')}guidelines: { fromMetadata: true, file: g.json }\n` });
+  t.match(both, [/guidelines\.fromMetadata = true: cannot be given together with guidelines\.file /]);
   const target = problemsOf({ file: `${cluster('replicaset')}metadata: { targetCluster: south }\n` });
   t.match(target, [/metadata\.targetCluster = "south": needs cluster\.topology auto, innodb-cluster; /]);
   t.equal(

@@ -1,9 +1,9 @@
 /** Writing goes on while members lag, die, return, and all become primaries. */
 import t, { type Test } from 'tap';
-import { type Group, missingParts, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
-import { ask, memberBehind, mysqlClient } from '../support/clients.ts';
+import { ACCOUNTS, type Group, missingParts, type Sandbox, waitFor } from '../../src/sandbox/index.ts';
+import { ask, connectTo, memberBehind, mysqlClient } from '../support/clients.ts';
 import { countedByName, failuresOf, membersOf, Visitors, Writers } from '../support/load.ts';
-import type { RouterProcess } from '../support/router-process.ts';
+import { RouterProcess } from '../support/router-process.ts';
 import { startServingGroup } from '../support/serving-group.ts';
 
 const noMysql = await missingParts('mysql');
@@ -12,6 +12,9 @@ t.test('a group of three behind one router', { skip: noMysql }, async (t) => {
   const { sandbox, group, router } = await startServingGroup(t);
 
   await t.test('members catch up with steady writing', (t) => steadyWriting(t, group, router));
+  await t.test('a read sees what was committed before it, where its route says so', (t) =>
+    consistentReads(t, sandbox, group),
+  );
   await t.test('a killed primary is survived by the same address', (t) => byHand(t, sandbox, group, router));
   await t.test('a group becomes multi-primary and single-primary again', (t) =>
     multiPrimary(t, group, router),
@@ -43,6 +46,41 @@ async function steadyWriting(t: Test, group: Group, router: RouterProcess): Prom
   for (let round = 0; round < 2; round += 1) {
     t.same(await ask(router.ports.ro, 'SELECT COUNT(*) FROM app.writes'), [[writers.acknowledged.length]]);
   }
+}
+
+async function consistentReads(t: Test, sandbox: Sandbox, group: Group): Promise<void> {
+  const router = await RouterProcess.start(t, sandbox, {
+    seeds: group.members.map(({ address }) => address),
+    flags: [
+      '--tls-client-ssl-mode=preferred',
+      '--route=name=fresh,listen=127.0.0.1:0,role=secondary,consistency=before',
+    ],
+  });
+  await router.untilServing(2);
+  const fresh = router.events('route_listening').find(({ route }) => route === 'fresh')?.port ?? 0;
+  await ask(router.ports.rw, 'CREATE TABLE app.seen (id INT PRIMARY KEY)');
+  for (const ssl of [undefined, { rejectUnauthorized: false }]) {
+    const options = ssl === undefined ? {} : { ssl };
+    const [writer, reader] = await Promise.all([
+      connectTo(router.ports.rw, options),
+      connectTo(fresh, options),
+    ]);
+    const consistency = async () => (await reader.query(CONSISTENCY))[0];
+    t.same(await consistency(), [{ consistency: 'BEFORE' }]);
+    for (let id = 0; id < 20; id++) {
+      await writer.query('REPLACE INTO app.seen VALUES (?)', [id]);
+      const [rows] = await reader.query('SELECT COUNT(*) AS count FROM app.seen WHERE id = ?', [id]);
+      t.same(rows, [{ count: 1 }]);
+    }
+    await reader.changeUser({ ...ACCOUNTS.app });
+    t.same(await consistency(), [{ consistency: 'BEFORE' }], 'also as another user');
+    await Promise.all([writer.end(), reader.end()]);
+  }
+  const seen = await mysqlClient(sandbox, fresh, `resetconnection\n${CONSISTENCY}`, ACCOUNTS.app);
+  t.equal(seen.at(-1), 'BEFORE', 'and after a reset');
+  t.equal(await router.metric('fairlead_tracker_gave_up_total'), 0);
+  await ask(router.ports.rw, 'DROP TABLE app.seen');
+  t.equal(await router.stop(), 0);
 }
 
 async function byHand(t: Test, sandbox: Sandbox, group: Group, router: RouterProcess): Promise<void> {
@@ -124,3 +162,5 @@ async function multiPrimary(t: Test, group: Group, router: RouterProcess): Promi
   t.ok(router.isRunning);
   t.equal(router.pid, pid, 'the router has not been restarted');
 }
+
+const CONSISTENCY = 'SELECT @@session.group_replication_consistency AS consistency';

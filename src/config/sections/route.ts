@@ -80,6 +80,13 @@ export const route = z.strictObject({
     why: "Members then see clients and not the router: for accounts bound to hosts, and in the process list. Only for MariaDB and Percona Server, with the router's address in their `proxy_protocol_networks`; MySQL's own server does not understand it.",
     default: 'none',
   }),
+  consistency: optionalChoice(
+    ['eventual', 'before-on-primary-failover', 'before', 'after', 'before-and-after'] as const,
+    {
+      doc: "`group_replication_consistency` of the route's sessions: set before the client's first command, and again after it has reset its session. Without it, what servers and clients set counts.",
+      why: "`before` on a route of role `secondary` lets reads see what was committed before them, at the price of waiting for the member's queue. A session that cannot have it (servers without Group Replication) has its first command answered with the server's error 1193. TLS must not be passed through, and compression is not offered.",
+    },
+  ),
   compression: choice(['passthrough', 'disabled'] as const, {
     doc: 'The compressed protocol (zlib, zstd): `passthrough` offers clients what the member offers, `disabled` takes it out of the offer.',
     why: 'Inside compressed packets command boundaries cannot be seen, so drains of such sessions go by silence. Where clients compress only because they may, `disabled` keeps their sessions visible.',

@@ -1,0 +1,104 @@
+/** `group_replication_consistency` set by the router, as a server and a client see it. */
+import t, { type Test } from 'tap';
+import { encodePacket } from '../../protocol/packet-header.ts';
+import { DataLab, secondaryAt } from '../support/data-lab.ts';
+import { LOGIN, RawClient } from '../support/raw-client.ts';
+import type { ServerPeer } from '../support/scripted-server.ts';
+import { until } from '../support/until.ts';
+
+t.test("it is set before the client's first command, and the client sees nothing of it", async (t) => {
+  const { lab, heard } = await openLab(t);
+  const client = await RawClient.logIn(lab.port('ro'));
+  t.ok(await client.command(COM_QUERY, 'SELECT 1'));
+  t.strictSame(heard, [SET, 'SELECT 1']);
+  client.close();
+  await lab.settled();
+});
+
+t.test('a command that is sent together with the login waits for it', async (t) => {
+  const { lab, heard } = await openLab(t);
+  const client = await RawClient.connect(lab.port('ro'));
+  await client.readPacket();
+  const query = encodePacket(Buffer.concat([Buffer.of(COM_QUERY), Buffer.from('SELECT 1')]), 0);
+  client.write(Buffer.concat([LOGIN, query]));
+  t.match(await client.readPacket(), { sequenceId: 2 });
+  t.match(await client.readPacket(), { sequenceId: 1 });
+  t.strictSame(heard, [SET, 'SELECT 1']);
+  client.close();
+  await lab.settled();
+});
+
+t.test('it is set again when the client has reset its session', async (t) => {
+  const { lab, heard } = await openLab(t);
+  const client = await RawClient.logIn(lab.port('ro'));
+  await client.command(COM_QUERY, 'SELECT 1');
+  t.ok(await client.command(COM_RESET_CONNECTION));
+  t.ok(await client.command(COM_QUERY, 'SELECT 2'));
+  t.strictSame(heard, [SET, 'SELECT 1', 'RESET', SET, 'SELECT 2']);
+  client.close();
+  await lab.settled();
+});
+
+t.test("a session that cannot have it is answered with the server's error, and ends", async (t) => {
+  const { lab } = await openLab(t, (peer, text) => {
+    if (text === SET) peer.err(1, 1193, 'HY000', 'Unknown system variable');
+    else peer.ok(1);
+  });
+  const client = await RawClient.logIn(lab.port('ro'));
+  await until('the refusal to be told', () => lab.events('consistency_refused').length === 1);
+  client.send(0, Buffer.concat([Buffer.of(COM_QUERY), Buffer.from('SELECT 1')]));
+  t.match(await client.readErr(), { sequenceId: 1, errorCode: 1193 });
+  t.equal(await client.readPacket(), null);
+  t.match(lab.events('consistency_refused')[0]?.message, /Route ro is to have consistency before/);
+  client.close();
+  await lab.settled();
+});
+
+t.test('who has to change an expired password first can', async (t) => {
+  const { lab, heard } = await openLab(t, (peer, text) => {
+    if (text === SET) peer.err(1, 1820, 'HY000', 'You must reset your password');
+    else peer.ok(1);
+  });
+  const client = await RawClient.logIn(lab.port('ro'));
+  t.ok(await client.command(COM_QUERY, 'SET PASSWORD'));
+  t.strictSame(heard, [SET, 'SET PASSWORD']);
+  client.close();
+  await lab.settled();
+});
+
+t.test('a client or a server that leaves meanwhile ends the session as ever', async (t) => {
+  let asked = 0;
+  const { lab, server } = await openLab(t, () => {
+    asked++;
+  });
+  const leaving = await RawClient.logIn(lab.port('ro'));
+  await until('the server to be asked', () => asked === 1);
+  leaving.close();
+  await lab.settled();
+  const left = await RawClient.logIn(lab.port('ro'));
+  await until('the server to be asked', () => asked === 2);
+  server.peers.at(-1)?.close();
+  t.equal(await left.readPacket(), null);
+  left.close();
+  await lab.settled();
+});
+
+/** A server that answers everything with OK unless `answer` does something else, and what it heard. */
+async function openLab(t: Test, answer: (peer: ServerPeer, text: string) => void = (peer) => peer.ok(1)) {
+  const lab = await DataLab.start(t, { routeKeys: 'clientSslMode: disabled, consistency: before' });
+  const heard: string[] = [];
+  const server = await lab.server(t, async (peer) => {
+    if (!(await peer.logIn())) return;
+    await peer.answerCommands(({ payload }) => {
+      const text = payload[0] === COM_RESET_CONNECTION ? 'RESET' : payload.toString('latin1', 1);
+      heard.push(text);
+      answer(peer, text);
+    });
+  });
+  lab.publish(secondaryAt(server));
+  return { lab, server, heard };
+}
+
+const SET = "SET SESSION group_replication_consistency = 'BEFORE'";
+const COM_QUERY = 3;
+const COM_RESET_CONNECTION = 31;
