@@ -62,7 +62,7 @@ function wantedAndFallback(
       return [
         primariesFirst(
           topology,
-          reachable.filter((member) => member.acceptsWrites),
+          reachable.filter((member) => member.acceptsWrites || member.standsInAsPrimary === true),
         ),
         [],
       ];

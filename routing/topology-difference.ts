@@ -148,6 +148,7 @@ const MEMBER_FIELDS = [
   'state',
   'acceptsWrites',
   'acceptsReads',
+  'standsInAsPrimary',
   'primarySessions',
   'secondarySessions',
   'version',

@@ -62,6 +62,11 @@ export type Member = {
   /** True only for a confirmed, writable primary of a group with quorum. */
   readonly acceptsWrites: boolean;
   readonly acceptsReads: boolean;
+  /**
+   * Routes to the primary lead here though it takes no writes: it leads the replica cluster that is the target, and the
+   * administrator wants it so (`use_replica_primary_as_rw`).
+   */
+  readonly standsInAsPrimary?: true;
   /** Fate of the sessions opened through a route of role `primary`. */
   readonly primarySessions: SessionFate;
   /** Fate of the sessions opened through any other route. */

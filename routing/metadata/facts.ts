@@ -105,6 +105,8 @@ export type RouterOptions = {
   readonly quorumLoss: QuorumLossPolicy | null;
   /** `stats_updates_frequency` in seconds; 0 for never. */
   readonly statsUpdatesFrequencyS: number | null;
+  /** `use_replica_primary_as_rw`. */
+  readonly useReplicaPrimaryAsRw: boolean | null;
   /** `guideline`: the id of a routing guideline. */
   readonly guidelineId: string | null;
   /** `tags` of the router itself. */
@@ -119,6 +121,7 @@ export const NO_OPTIONS: RouterOptions = {
   invalidatedClusterPolicy: null,
   quorumLoss: null,
   statsUpdatesFrequencyS: null,
+  useReplicaPrimaryAsRw: null,
   guidelineId: null,
   tags: {},
   unknown: [],
@@ -129,6 +132,7 @@ export type MetadataSettings = Pick<
   RouterOptions,
   'readOnlyTargets' | 'targetCluster' | 'invalidatedClusterPolicy' | 'quorumLoss'
 > & {
+  readonly useReplicaPrimaryAsRw?: boolean | null;
   /** Where a routing guideline comes from that counts in place of `read_only_targets`; null for nowhere. */
   readonly guidelines?: 'file' | 'metadata' | null;
 };
@@ -140,6 +144,8 @@ export type EffectiveOptions = {
   readonly invalidatedClusterPolicy: InvalidatedClusterPolicy;
   readonly quorumLoss: QuorumLossPolicy;
   readonly statsUpdatesFrequencyS: number | null;
+  /** Whether routes to the primary lead to the primary of a replica cluster that is the target; it takes no writes. */
+  readonly useReplicaPrimaryAsRw: boolean;
 };
 
 export function effectiveOptions(
@@ -158,6 +164,7 @@ export function effectiveOptions(
       settings?.invalidatedClusterPolicy ?? options.invalidatedClusterPolicy ?? 'drop-all',
     quorumLoss: settings?.quorumLoss ?? options.quorumLoss ?? 'none',
     statsUpdatesFrequencyS: options.statsUpdatesFrequencyS,
+    useReplicaPrimaryAsRw: settings?.useReplicaPrimaryAsRw ?? options.useReplicaPrimaryAsRw ?? false,
   };
 }
 

@@ -35,6 +35,9 @@ export function parseRouterOptions(documents: readonly unknown[]): RouterOptions
     statsUpdatesFrequencyS: read('stats_updates_frequency', (value) =>
       typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : undefined,
     ),
+    useReplicaPrimaryAsRw: read('use_replica_primary_as_rw', (value) =>
+      typeof value === 'boolean' ? value : undefined,
+    ),
     guidelineId: read('guideline', (value) =>
       typeof value === 'string' && value !== '' ? value : undefined,
     ),

@@ -31,13 +31,16 @@ export function applyRules(
   const verdict = judge(book, cluster, member, instance);
   const acceptsWrites = member.acceptsWrites && verdict.writes;
   const acceptsReads = member.acceptsReads && verdict.reads;
+  const standsIn =
+    acceptsReads && member.role === 'PRIMARY' && cluster.id === book.target?.id && leadsReplica(book);
   return {
     ...member,
+    ...(standsIn ? { standsInAsPrimary: true as const } : {}),
     acceptsWrites,
     acceptsReads,
     primarySessions: worse(member.primarySessions, verdict.primarySessions),
     secondarySessions: worse(member.secondarySessions, verdict.secondarySessions),
-    reason: member.reason === '' ? verdict.reason : member.reason,
+    reason: standsIn ? 'read-only, stands in for the primary' : member.reason || verdict.reason,
     metadata: metadataOf(cluster, instance),
   };
 }
@@ -118,9 +121,17 @@ function targetVerdict(book: RuleBook, target: MetadataCluster): Verdict {
     }
     return { ...NOTHING, primarySessions: 'cut', secondarySessions: 'drain', reason };
   }
-  if (target.role !== 'PRIMARY') return { ...EVERYTHING, writes: false, primarySessions: 'drain' };
+  if (target.role !== 'PRIMARY') {
+    const primarySessions = leadsReplica(book) ? 'keep' : 'drain';
+    return { ...EVERYTHING, writes: false, primarySessions };
+  }
   if (!isViewCertain) return { ...EVERYTHING, writes: false, reason: 'the newest view is not certain' };
   return EVERYTHING;
+}
+
+/** The target is a replica cluster, and its primary is to serve the routes to the primary all the same. */
+function leadsReplica({ target, options }: RuleBook): boolean {
+  return target?.role === 'REPLICA' && !target.isInvalidated && options.useReplicaPrimaryAsRw;
 }
 
 const FATES = ['keep', 'drain', 'cut'] as const satisfies readonly SessionFate[];

@@ -166,6 +166,8 @@ export type Config = {
     readonly targetCluster: string | null;
     /** Null for what the metadata says. */
     readonly invalidatedClusterPolicy: 'drop-all' | 'accept-ro' | null;
+    /** Null for what the metadata says. */
+    readonly useReplicaPrimaryAsRw: boolean | null;
     readonly register: boolean;
     /** Null for the host name. */
     readonly routerAddress: string | null;

@@ -223,6 +223,8 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       targetCluster: metadata.targetCluster ?? null,
       invalidatedClusterPolicy:
         metadata.invalidatedClusterPolicy === 'auto' ? null : metadata.invalidatedClusterPolicy,
+      useReplicaPrimaryAsRw:
+        metadata.useReplicaPrimaryAsRw === 'auto' ? null : metadata.useReplicaPrimaryAsRw === 'yes',
       register: metadata.register,
       routerAddress: metadata.routerAddress ?? null,
       routerName: metadata.routerName ?? '',

@@ -66,6 +66,8 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       readOnlyTargets: metadata.readOnlyTargets ?? 'auto',
       ...(metadata.targetCluster === null ? {} : { targetCluster: metadata.targetCluster }),
       invalidatedClusterPolicy: metadata.invalidatedClusterPolicy ?? 'auto',
+      useReplicaPrimaryAsRw:
+        metadata.useReplicaPrimaryAsRw === null ? 'auto' : metadata.useReplicaPrimaryAsRw ? 'yes' : 'no',
       register: metadata.register,
       ...(metadata.routerAddress === null ? {} : { routerAddress: metadata.routerAddress }),
       ...(metadata.routerName === '' ? {} : { routerName: metadata.routerName }),

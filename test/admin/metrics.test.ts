@@ -191,6 +191,7 @@ t.test('the clusters of a ClusterSet each have a primary, and their metadata is 
       invalidatedClusterPolicy: 'drop-all',
       quorumLoss: 'none',
       statsUpdatesFrequencyS: null,
+      useReplicaPrimaryAsRw: false,
     },
     unknownOptions: [],
   };

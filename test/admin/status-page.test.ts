@@ -159,6 +159,7 @@ t.test(
         invalidatedClusterPolicy: 'drop-all',
         quorumLoss: 'none',
         statsUpdatesFrequencyS: null,
+        useReplicaPrimaryAsRw: false,
       },
       unknownOptions: ['target_cluster = 7'],
     };

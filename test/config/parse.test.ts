@@ -72,6 +72,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       readOnlyTargets: null,
       targetCluster: null,
       invalidatedClusterPolicy: null,
+      useReplicaPrimaryAsRw: null,
       register: false,
       routerAddress: null,
       routerName: '',

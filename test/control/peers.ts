@@ -108,6 +108,7 @@ export function controlConfig(facts: PlaneFacts): ControlConfig {
       readOnlyTargets: null,
       targetCluster: null,
       invalidatedClusterPolicy: null,
+      useReplicaPrimaryAsRw: null,
       register: false,
       routerAddress: null,
       routerName: '',

@@ -11,7 +11,7 @@ import {
   setTags,
   waitFor,
 } from '../../src/sandbox/index.ts';
-import { ask, connectTo, memberBehind } from '../support/clients.ts';
+import { ask, connectTo, errorName, memberBehind } from '../support/clients.ts';
 import { CREATE_WRITES, countedByName, Writers } from '../support/load.ts';
 import { RouterProcess } from '../support/router-process.ts';
 import { guidedByLogin, guidedByMetadata } from './guidelines-story.ts';
@@ -115,6 +115,16 @@ async function clusterSetStory(t: Test, sandbox: Sandbox, set: ClusterSet): Prom
   await router.untilTopology('a primary', ({ primary }) => primary === north.address);
   await startWrites(router);
   const writers = Writers.start(t, router.ports.rw, 2);
+  const local = await RouterProcess.start(t, sandbox, {
+    seeds: [south.address],
+    flags: [...FLAGS, '--metadata-target-cluster=south', '--metadata-use-replica-primary-as-rw=yes'],
+  });
+  await waitFor({ what: 'a replica cluster to stand in', timeoutMs: 20_000 }, async () =>
+    (await memberBehind(local.ports.rw)) === south.port ? true : undefined,
+  );
+  const patient = await connectTo(local.ports.rw);
+  const write = () => patient.query('CREATE TABLE app.local (id INT)');
+  t.equal(await write().then(() => 'written', errorName), '1290', 'it takes no writes');
   for (const [name, server] of [
     ['south', south],
     ['north', north],
@@ -132,6 +142,12 @@ async function clusterSetStory(t: Test, sandbox: Sandbox, set: ClusterSet): Prom
         await untilWritten(writers, 20);
         tellGap(t, writers, startedAtMs);
         await ended;
+        if (name === 'south') {
+          await write();
+          await patient.end();
+          t.pass('a session that was there as a reader writes once its cluster is the primary one');
+          t.equal(await local.stop(), 0);
+        }
         t.equal(
           await memberBehind(router.ports.ro),
           server.port,

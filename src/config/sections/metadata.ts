@@ -25,6 +25,11 @@ export const metadata = z.strictObject({
     why: 'Its data may be old, and may hold what no other cluster has.',
     default: 'auto',
   }),
+  useReplicaPrimaryAsRw: choice(['auto', 'yes', 'no'] as const, {
+    doc: 'Whether routes to the primary lead to the primary of a replica cluster while that cluster is the target; it takes no writes. `auto`: what `use_replica_primary_as_rw` in the metadata says, else no.',
+    why: 'For applications that connect to the port for writing and only read as long as their cluster is a replica: they go on, and write again after a switch, without another address.',
+    default: 'auto',
+  }),
   register: boolean({
     doc: 'Enter this router into `v2_routers` of the metadata, and check in there now and then, through the primary.',
     why: "AdminAPI's listRouters shows it then, and router options can be set for it alone. Off by default: a router writes to your database only where you say so. Needs INSERT and UPDATE on mysql_innodb_cluster_metadata.routers, v2_routers and, from schema 2.4 on, router_stats.",

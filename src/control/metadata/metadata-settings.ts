@@ -25,11 +25,14 @@ export function readerSettings(config: MetadataConfig, isHurried: boolean): Meta
 
 /** The operator's word, where there is one. */
 export function metadataSettings(config: MetadataConfig): MetadataSettings {
-  const { readOnlyTargets, targetCluster, invalidatedClusterPolicy } = config.metadata;
+  const { readOnlyTargets, targetCluster, invalidatedClusterPolicy, useReplicaPrimaryAsRw } = config.metadata;
   const quorumLoss = config.quorumLoss === 'auto' ? null : config.quorumLoss;
   const { file, fromMetadata } = config.guidelines;
   const guidelines = file !== null ? 'file' : fromMetadata ? 'metadata' : null;
-  return { readOnlyTargets, targetCluster, invalidatedClusterPolicy, quorumLoss, guidelines };
+  return {
+    ...{ readOnlyTargets, targetCluster, invalidatedClusterPolicy, useReplicaPrimaryAsRw },
+    ...{ quorumLoss, guidelines },
+  };
 }
 
 /** `address` of this router's row in `v2_routers`. */

@@ -8,6 +8,7 @@ import {
   EMPTY_MEMORY,
   type Observation,
 } from '../../../routing/observations.ts';
+import { candidates } from '../../../routing/strategies.ts';
 import { EMPTY_TOPOLOGY } from '../../../routing/topology.ts';
 import { fails, inputOf, inShort, NOW, type Said, says, TTL } from '../group.ts';
 import { clusterOf, holding, replicaSetOf, setOf } from './copies.ts';
@@ -304,6 +305,21 @@ t.test('a ClusterSet', async (t) => {
     ...['a', 'b'].map((name) => north(name, setOf('north', 5, roles, options))),
     ...['c', 'd'].map((name) => south(name, setOf('south', 5, roles, options))),
   ];
+  const standIn = decideOn(
+    seen({ options: { targetCluster: 'south', useReplicaPrimaryAsRw: true } }),
+    'abcd',
+  );
+  const offered = candidates(
+    standIn.topology,
+    { role: 'primary', strategy: 'first-available' },
+    0,
+    () => false,
+  );
+  t.strictSame(
+    offered.map(({ address }) => address),
+    ['c:3306'],
+    'the primary of a replica cluster stands in',
+  );
   const settled = decideOn(seen(), 'ac');
   const north5 = ['a', 'b'].map((name) => north(name, setOf('north', 5, roles)));
   const south6 = ['c', 'd'].map((name) => south(name, setOf('south', 6, forced), { superReadOnly: false }));
@@ -378,6 +394,18 @@ t.test('a ClusterSet', async (t) => {
         name: 'a named target is served for reads while it is a replica',
         seen: seen(),
         settings: { metadata: { ...OPERATOR, targetCluster: 'south' } },
+        expect: 'rw= ro=cd drain=abcd drain-ro=ab',
+      },
+      {
+        name: 'its primary keeps sessions of routes to the primary where the metadata says so',
+        seen: seen({ options: { targetCluster: 'south', useReplicaPrimaryAsRw: true } }),
+        expect: 'rw= ro=cd drain=abd drain-ro=ab',
+        because: { c: /stands in for the primary/ },
+      },
+      {
+        name: 'but not against the word of the operator',
+        seen: seen({ options: { targetCluster: 'south', useReplicaPrimaryAsRw: true } }),
+        settings: { metadata: { ...OPERATOR, useReplicaPrimaryAsRw: false } },
         expect: 'rw= ro=cd drain=abcd drain-ro=ab',
       },
       {
