@@ -113,6 +113,7 @@ export class DataPlane {
       plane.#post({ kind: 'guideline', guideline }),
     );
     const plane = new DataPlane(options, tls, guidelines);
+    guidelines.consider(options.topology);
     try {
       const first = options.config.routes.some(({ listen }) => listen.port === 0) ? 1 : plane.threads;
       plane.#startThreads(0, first);

@@ -43,6 +43,7 @@ export {
   type ClusterMetadata,
   ReplicaSetMetadata,
   recordInstance,
+  recordMembers,
   setRouterOptions,
   setTags,
 } from './metadata-fixture.ts';

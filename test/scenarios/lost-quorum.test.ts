@@ -1,12 +1,21 @@
 /** Two of three members die, then all; then the group is formed again. */
 import t, { type Test } from 'tap';
-import { createSandbox, type Group, missingParts, type Server } from '../../src/sandbox/index.ts';
-import { ask, errorName, memberBehind } from '../support/clients.ts';
+import {
+  createSandbox,
+  type Group,
+  missingParts,
+  recordMembers,
+  type Server,
+  setRouterOptions,
+  setTags,
+  waitFor,
+} from '../../src/sandbox/index.ts';
+import { ask, connectTo, errorName, memberBehind } from '../support/clients.ts';
 import { RouterProcess } from '../support/router-process.ts';
 
 const noMysql = await missingParts('mysql');
 
-/** What a router does with clients while there is no quorum is a setting: one router for each. */
+/** What a router does with clients while there is no quorum is a setting, or stands in the metadata: one router for each. */
 type Routers = {
   readonly none: RouterProcess;
   readonly read: RouterProcess;
@@ -16,13 +25,13 @@ type Routers = {
 t.test('a group of three', { skip: noMysql }, async (t) => {
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
   t.teardown(() => sandbox.close());
-  const group = await sandbox.startGroup({ size: 3 });
+  const group = await sandbox.startGroup({ size: 3, metadata: { version: '2.4' } });
   const seeds = group.members.map(({ address }) => address);
   const start = (...flags: string[]) =>
     RouterProcess.start(t, sandbox, { seeds, flags: ['--hold-timeout=500ms', '--threads=1', ...flags] });
   const [none, read, all] = await Promise.all([
-    start(),
-    start('--quorum-loss=read'),
+    start('--cluster-topology=group-replication'),
+    start('--cluster-topology=innodb-cluster', '--metadata-interval=500ms'),
     start('--quorum-loss=all'),
   ]);
   const routers: Routers = { none, read, all };
@@ -33,10 +42,43 @@ t.test('a group of three', { skip: noMysql }, async (t) => {
   await group.waitUntilApplied();
   const survivor = await group.primary();
 
+  await t.test('is an InnoDB Cluster, whose metadata takes members away', (t) =>
+    asToldByMetadata(t, group, read),
+  );
   await t.test('loses two members, and with them its quorum', (t) => loseTwo(t, group, survivor, routers));
   await t.test('is down as a whole', (t) => loseAll(t, survivor, routers));
   await t.test('is formed again and served without a restart', (t) => formAgain(t, group, survivor, routers));
 });
+
+async function asToldByMetadata(t: Test, group: Group, router: RouterProcess): Promise<void> {
+  const primary = await group.primary();
+  const [first, second] = await group.secondaries();
+  if (first === undefined || second === undefined) throw new Error('there are two');
+  const staying = await connectTo(router.ports.ro);
+  const [rows] = await staying.query('SELECT @@port AS port');
+  const [taken, left] = JSON.stringify(rows).includes(`${first.port}`) ? [first, second] : [second, first];
+  const ended = new Promise((resolve) => staying.once('error', resolve));
+  const untilTakenAway = (reason: RegExp) =>
+    router.untilTopology(`${taken.address} ${reason}`, ({ members }) =>
+      members.some((member) => member.address === taken.address && reason.test(member.reason)),
+    );
+  await setTags(primary, taken, { _hidden: true });
+  await untilTakenAway(/hidden/);
+  await ended;
+  for (let visit = 0; visit < 3; visit++) t.equal(await memberBehind(router.ports.ro), left.port, 'hidden');
+  await setTags(primary, taken, {});
+  await router.untilServing(2);
+  await recordMembers(primary, [primary, left]);
+  await untilTakenAway(/not in the metadata/);
+  for (let visit = 0; visit < 3; visit++) t.equal(await memberBehind(router.ports.ro), left.port, 'unlisted');
+  t.equal((await router.topology()).hasQuorum, true, 'it counts for the quorum');
+  await recordMembers(primary, group.members);
+  await setRouterOptions(primary, { unreachable_quorum_allowed_traffic: 'read' });
+  await router.untilServing(2);
+  await waitFor({ what: 'the option', timeoutMs: 20_000 }, async () =>
+    /"quorumLoss":"read"/.test((await router.get('/api/v1/topology')).body) ? true : undefined,
+  );
+}
 
 async function loseTwo(t: Test, group: Group, survivor: Server, routers: Routers): Promise<void> {
   const { none, read, all } = routers;
@@ -55,7 +97,7 @@ async function loseTwo(t: Test, group: Group, survivor: Server, routers: Routers
   t.match(none.events('quorum_lost'), [{ level: 'error' }]);
   t.equal(await none.metric('fairlead_sessions_refused_total', { reason: 'no_destination' }), 2);
 
-  t.equal(await refusal(read.ports.rw), '2003', 'with `read` nobody writes');
+  t.equal(await refusal(read.ports.rw), '2003', 'where the metadata says `read` nobody writes');
   t.same(
     await ask(read.ports.ro, 'SELECT @@port, id FROM app.kept'),
     [[survivor.port, 1]],

@@ -78,6 +78,28 @@ t.test('a cluster: only its own rows, JSON as text or parsed, nobody who cannot 
   t.equal(facts.clusterSet, null);
 });
 
+t.test('the routing guideline that the options name is read where it is wanted', async (t) => {
+  const named = {
+    ...CLUSTER,
+    v2_gr_clusters: [{ clusterId: 'c1', groupName: 'g1', clusterOptions: '{"guideline": "g-1"}' }],
+    routing_guidelines: [{ guideline: '{"name": "one"}' }],
+  };
+  const read = async (
+    minor: number,
+    readsGuideline: boolean,
+    rows: Readonly<Record<string, unknown>> = named,
+  ) => {
+    const wanted = { ...WANTED, readsGuideline };
+    const outcome = await queryMetadata(serverWith(rows).query, { major: 2, minor, patch: 0 }, wanted);
+    return outcome.kind === 'facts' ? outcome.facts.guideline : outcome;
+  };
+  t.same(await read(3, true), { name: 'one' });
+  t.equal(await read(3, false), null);
+  t.equal(await read(2, true), null, 'an older schema has none');
+  t.equal(await read(3, true, { ...named, routing_guidelines: [] }), null, 'it was removed');
+  t.equal(await read(3, true, CLUSTER), null, 'none is named');
+});
+
 t.test('schema 2.0 is not asked for what it does not have', async (t) => {
   const { query, asked } = serverWith(CLUSTER);
   await queryMetadata(query, { major: 2, minor: 0, patch: 0 }, WANTED);

@@ -4,6 +4,7 @@ import { type Expression, ExpressionError } from '../../../routing/guidelines/ex
 import { usesLogin } from '../../../routing/guidelines/expression-parts.ts';
 import { EvaluationError } from '../../../routing/guidelines/functions.ts';
 import { parseExpression } from '../../../routing/guidelines/parser.ts';
+import { Random } from '../../fuzz/random.ts';
 
 const VALUES: Readonly<Record<string, string | number | boolean>> = {
   'server.memberRole': 'PRIMARY',
@@ -160,6 +161,30 @@ t.test('what is wrong with an expression is said with its place', async (t) => {
       t.equal(error.place?.start ?? null, start, `place in ${text}`);
     }
   }
+});
+
+t.test('whatever is written, an expression is read or refused with a place', async (t) => {
+  const random = new Random(7);
+  const pieces = [
+    ...['$.session.user', '$.server.port', '$.router.tags.x', "'a%'", '5', 'NULL', 'TRUE', 'PRIMARY', 'word'],
+    ...['(', ')', ',', '=', '<>', '<', 'AND', 'OR', 'NOT', 'IN', 'LIKE', '+', '-', '*', '$', '"', '\\', '#'],
+    ...['REGEXP_LIKE(', 'CONCAT(', 'NETWORK('],
+  ];
+  let read = 0;
+  for (let round = 0; round < 5000; round++) {
+    const text = Array.from({ length: 1 + random.below(9) }, () => pieces[random.below(pieces.length)]).join(
+      ' ',
+    );
+    try {
+      const expression = parseExpression(text);
+      matches(expression, SCOPE);
+      read++;
+    } catch (error) {
+      if (error instanceof ExpressionError || error instanceof EvaluationError) continue;
+      t.fail(`${text}: ${error}`);
+    }
+  }
+  t.ok(read > 100, `${read} of them meant something`);
 });
 
 function parse(text: string): Expression {
