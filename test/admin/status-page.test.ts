@@ -1,4 +1,5 @@
 import t from 'tap';
+import { guidelineOf } from '../../routing/guidelines/document.ts';
 import type { ClusterFacts, MemberMetadata } from '../../routing/topology.ts';
 import { formatCount, formatDuration } from '../../src/admin/page/format.ts';
 import { html } from '../../src/admin/page/html.ts';
@@ -119,6 +120,42 @@ t.test('times and counts are for people', async (t) => {
   ] as const;
   for (const [seconds, text] of durations) t.equal(formatDuration(seconds), text);
   t.equal(formatCount(1234567), '1,234,567');
+});
+
+t.test('a routing guideline shows its routes and who is in its classes, escaped', async (t) => {
+  const parsed = guidelineOf({
+    name: 'night <b>',
+    destinations: [{ name: 'Primary', match: '$.server.memberRole = PRIMARY' }],
+    routes: [
+      {
+        name: 'all',
+        match: '$.session.sourceIP <> "10.0.0.1"',
+        destinations: [{ classes: ['Primary'], strategy: 'round-robin' }],
+      },
+    ],
+  });
+  if (!parsed.ok) throw new Error('it is one');
+  const router = { name: '', hostname: '', localCluster: '', tags: {}, ports: { rw: 1, ro: 2, rwSplit: 0 } };
+  const inForce = { guideline: parsed.guideline, router, slots: [0] };
+  const page = render(
+    facts({
+      guideline: () => ({
+        source: 'metadata',
+        inForce,
+        problem: 'a newer one is broken',
+        slotNames: ['all'],
+      }),
+    }),
+  );
+  t.match(page, /Routing guideline night &lt;b&gt;/);
+  t.match(page, /\$\.session\.sourceIP &lt;&gt; &quot;10\.0\.0\.1&quot;/);
+  t.match(page, /Members now">db-1:3306</);
+  t.match(page, /not the newest one: a newer one is broken/);
+  t.match(
+    render(facts({ guideline: () => ({ source: 'metadata', inForce: null, problem: '', slotNames: [] }) })),
+    /None is active/,
+  );
+  t.notMatch(render(facts({})), /Routing guideline/);
 });
 
 t.test(

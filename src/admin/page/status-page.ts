@@ -11,6 +11,7 @@ import { createRouteCounts, type RouteCounts } from '../route-counts.ts';
 import type { AdminSources, DiscoveryFacts, RouteFacts } from '../sources.ts';
 import { clusterSection, memberNotes } from './cluster-section.ts';
 import { formatCount, formatDuration, formatTime } from './format.ts';
+import { guidelineSection } from './guideline-section.ts';
 import { type Html, html } from './html.ts';
 
 /** Returns a function that renders the page as things stand. */
@@ -35,6 +36,7 @@ ${alarmList(alarmsOf(sources, topology, readiness))}
 ${summary(topology, routes)}
 ${memberTable(topology, sessionsOn)}
 ${clusterSection(topology)}
+${guidelineSection(sources.guideline?.(), topology, counters)}
 ${routeTable(routes)}
 ${discoveryTable(sources.discovery?.() ?? [], now)}
 ${eventList(events.recent(EVENTS_SHOWN), now)}
@@ -94,8 +96,10 @@ ${badge(readiness.isReady ? 'good' : 'bad', readiness.isReady ? 'ready' : 'not r
 /** Everything that needs an operator, in words. */
 function alarmsOf(sources: AdminSources, topology: Topology, readiness: Readiness): readonly string[] {
   const dead = sources.threads - sources.threadsAlive();
+  const problem = sources.guideline?.().problem ?? '';
   return [
     ...topology.alarms,
+    ...(problem === '' ? [] : [`The routing guideline in force is not the newest one: ${problem}`]),
     ...(readiness.isReady ? [] : [`Not ready: ${readiness.summary}.`]),
     ...readiness.routes
       .filter((route) => !route.canRoute)
