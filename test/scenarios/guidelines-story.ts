@@ -5,7 +5,7 @@ import type { ConnectionOptions } from 'mysql2/promise';
 import type { Test } from 'tap';
 import { type Sandbox, type Server, setRouterOptions, setTags, waitFor } from '../../src/sandbox/index.ts';
 import { METADATA_SCHEMA } from '../../src/sandbox/metadata-schema.ts';
-import { connectTo, errorName, memberBehind, mysqlClient } from '../support/clients.ts';
+import { connectTo, errorName, memberBehind, mysqlClient, untilAllMeet } from '../support/clients.ts';
 import { RouterProcess } from '../support/router-process.ts';
 
 type Members = readonly [primary: Server, reporting: Server, batch: Server];
@@ -23,9 +23,7 @@ export async function guidedByLogin(t: Test, sandbox: Sandbox, members: Members)
   });
   await router.untilServing(2);
   const { rw, ro } = router.ports;
-  await waitFor({ what: 'the tag', timeoutMs: 20_000 }, async () =>
-    (await memberBehind(ro, REPORTER)) === b.port ? true : undefined,
-  );
+  await untilAllMeet(b, ro, REPORTER);
 
   const tls: ConnectionOptions = { ssl: { rejectUnauthorized: false } };
   const table: readonly (readonly [
@@ -81,7 +79,7 @@ export async function guidedByLogin(t: Test, sandbox: Sandbox, members: Members)
   await writeFile(file, JSON.stringify(guideline('without-reports', BY_LOGIN.slice(1))));
   await left;
   t.pass('a session whose route is gone ends');
-  t.equal(await memberBehind(rw, REPORTER), a.port);
+  await untilAllMeet(a, rw, REPORTER);
   await staying.query('SELECT 1');
   await staying.end();
   t.equal(await router.stop(), 0);
@@ -93,16 +91,13 @@ export async function guidedByMetadata(t: Test, sandbox: Sandbox, members: Membe
   await setTags(a, b, { use: 'reports' });
   const router = await RouterProcess.start(t, sandbox, {
     seeds: [a.address],
-    flags: ['--metadata-interval=500ms', '--guidelines-from-metadata=true'],
+    flags: ['--metadata-interval=500ms', '--guidelines-from-metadata=true', '--threads=1'],
   });
   await router.untilServing(2);
   const { rw, ro } = router.ports;
   t.equal(await memberBehind(rw), a.port, 'no guideline: by the roles of routes');
   await activate(a, guideline('by-port', BY_PORT));
-  await waitFor({ what: 'the guideline', timeoutMs: 20_000 }, async () =>
-    router.events('guideline_in_force').length > 0 ? true : undefined,
-  );
-  for (let visit = 0; visit < 4; visit++) t.equal(await memberBehind(ro), b.port);
+  await untilAllMeet(b, ro);
   t.equal(await memberBehind(rw, { ssl: { rejectUnauthorized: false } }), a.port);
   await activate(a, guideline('by-login', BY_LOGIN));
   await waitFor({ what: 'the refusal of what needs logins', timeoutMs: 20_000 }, async () =>
@@ -182,4 +177,5 @@ const GUIDED_FLAGS = [
   '--tls-client-ssl-mode=preferred',
   '--tls-server-ssl-mode=preferred',
   '--metadata-interval=500ms',
+  '--threads=1',
 ];

@@ -5,7 +5,7 @@ import {
   createConnection,
   type RowDataPacket,
 } from 'mysql2/promise';
-import { ACCOUNTS, type Account, type Sandbox } from '../../src/sandbox/index.ts';
+import { ACCOUNTS, type Account, type Sandbox, type Server, waitFor } from '../../src/sandbox/index.ts';
 
 /** A connection as `ACCOUNTS.app`, unless `options` say otherwise. The caller ends it. */
 export function connectTo(port: number, options: ConnectionOptions = {}): Promise<Connection> {
@@ -39,6 +39,23 @@ export async function ask(
 export async function memberBehind(port: number, options: ConnectionOptions = {}): Promise<number> {
   const [row] = await ask(port, 'SELECT @@port', options);
   return Number(row?.[0]);
+}
+
+/**
+ * Returns when whoever comes meets `member`: four in a row, which no turns among several would give. What the router has
+ * published reaches its data threads a moment later.
+ */
+export async function untilAllMeet(
+  member: Server,
+  port: number,
+  options: ConnectionOptions = {},
+): Promise<void> {
+  await waitFor({ what: `all to meet ${member.address}`, timeoutMs: 20_000 }, async () => {
+    for (let visit = 0; visit < 4; visit++) {
+      if ((await memberBehind(port, options)) !== member.port) return undefined;
+    }
+    return true;
+  });
 }
 
 /** Runs the `mysql` client with one statement; its rows as it prints them, fields separated by tabs. */
