@@ -1,9 +1,10 @@
 /** `group_replication_consistency` set by the router, as a server and a client see it. */
 import t, { type Test } from 'tap';
+import { encodeChangeUser } from '../../protocol/change-user.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
 import { DataLab, secondaryAt } from '../support/data-lab.ts';
 import { LOGIN, RawClient } from '../support/raw-client.ts';
-import type { ServerPeer } from '../support/scripted-server.ts';
+import { SERVER_CAPABILITIES, type ServerPeer } from '../support/scripted-server.ts';
 import { until } from '../support/until.ts';
 
 t.test("it is set before the client's first command, and the client sees nothing of it", async (t) => {
@@ -35,6 +36,30 @@ t.test('it is set again when the client has reset its session', async (t) => {
   t.ok(await client.command(COM_RESET_CONNECTION));
   t.ok(await client.command(COM_QUERY, 'SELECT 2'));
   t.strictSame(heard, [SET, 'SELECT 1', 'RESET', SET, 'SELECT 2']);
+  client.close();
+  await lab.settled();
+});
+
+t.test('it is set again for another user of the same session', async (t) => {
+  const { lab, heard } = await openLab(t);
+  const client = await RawClient.logIn(lab.port('ro'));
+  await client.command(COM_QUERY, 'SELECT 1');
+  const change = encodeChangeUser(
+    {
+      user: Buffer.from('other'),
+      authResponse: Buffer.alloc(0),
+      database: Buffer.alloc(0),
+      characterSet: Buffer.of(255, 0),
+      authPluginName: 'caching_sha2_password',
+      attributes: Buffer.alloc(0),
+      rest: Buffer.alloc(0),
+    },
+    SERVER_CAPABILITIES,
+  );
+  client.send(0, change);
+  t.equal((await client.readPacket())?.payload[0], 0);
+  t.ok(await client.command(COM_QUERY, 'SELECT 2'));
+  t.strictSame(heard, [SET, 'SELECT 1', 'CHANGE', SET, 'SELECT 2']);
   client.close();
   await lab.settled();
 });
@@ -90,7 +115,7 @@ async function openLab(t: Test, answer: (peer: ServerPeer, text: string) => void
   const server = await lab.server(t, async (peer) => {
     if (!(await peer.logIn())) return;
     await peer.answerCommands(({ payload }) => {
-      const text = payload[0] === COM_RESET_CONNECTION ? 'RESET' : payload.toString('latin1', 1);
+      const text = COMMANDS.get(payload[0] ?? 0) ?? payload.toString('latin1', 1);
       heard.push(text);
       answer(peer, text);
     });
@@ -102,3 +127,7 @@ async function openLab(t: Test, answer: (peer: ServerPeer, text: string) => void
 const SET = "SET SESSION group_replication_consistency = 'BEFORE'";
 const COM_QUERY = 3;
 const COM_RESET_CONNECTION = 31;
+const COMMANDS: ReadonlyMap<number, string> = new Map([
+  [0x11, 'CHANGE'],
+  [COM_RESET_CONNECTION, 'RESET'],
+]);

@@ -74,10 +74,10 @@ async function consistentReads(t: Test, sandbox: Sandbox, group: Group): Promise
     }
     await reader.changeUser({ ...ACCOUNTS.app });
     t.same(await consistency(), [{ consistency: 'BEFORE' }], 'also as another user');
+    await reader.reset();
+    t.same(await consistency(), [{ consistency: 'BEFORE' }], 'and after a reset');
     await Promise.all([writer.end(), reader.end()]);
   }
-  const seen = await mysqlClient(sandbox, fresh, `resetconnection\n${CONSISTENCY}`, ACCOUNTS.app);
-  t.equal(seen.at(-1), 'BEFORE', 'and after a reset');
   t.equal(await router.metric('fairlead_tracker_gave_up_total'), 0);
   await ask(router.ports.rw, 'DROP TABLE app.seen');
   t.equal(await router.stop(), 0);

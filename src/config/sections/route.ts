@@ -84,7 +84,7 @@ export const route = z.strictObject({
     ['eventual', 'before-on-primary-failover', 'before', 'after', 'before-and-after'] as const,
     {
       doc: "`group_replication_consistency` of the route's sessions: set before the client's first command, and again after it has reset its session. Without it, what servers and clients set counts.",
-      why: "`before` on a route of role `secondary` lets reads see what was committed before them, at the price of waiting for the member's queue. A session that cannot have it (servers without Group Replication) has its first command answered with the server's error 1193. TLS must not be passed through, and compression is not offered.",
+      why: "`before` on a route of role `secondary` lets reads see what was committed before them, at the price of waiting for the member's queue. A server outside of a group accepts it without effect; where one refuses it (MariaDB: error 1193), the client's first command is answered with that error. TLS must not be passed through, and compression is not offered.",
     },
   ),
   compression: choice(['passthrough', 'disabled'] as const, {
