@@ -83,7 +83,7 @@ export const route = z.strictObject({
   consistency: optionalChoice(
     ['eventual', 'before-on-primary-failover', 'before', 'after', 'before-and-after'] as const,
     {
-      doc: "`group_replication_consistency` of the route's sessions: set before the client's first command, and again after it has reset its session. Without it, what servers and clients set counts.",
+      doc: "What `group_replication_consistency` is in the route's sessions: set before the client's first command, and again after it has reset its session. Without it, what servers and clients set counts.",
       why: "`before` on a route of role `secondary` lets reads see what was committed before them, at the price of waiting for the member's queue. A server outside of a group accepts it without effect; where one refuses it (MariaDB: error 1193), the client's first command is answered with that error. TLS must not be passed through, and compression is not offered.",
     },
   ),
