@@ -51,6 +51,17 @@ export const PART_DEFINITIONS = {
   python: PYTHON,
   // With their authors' tests, which are run through the router.
   'client-sources': { kind: 'sources', packages: ['libdbd-mysql-perl', 'python-pymysql'], release: 'trixie' },
+  // The C APIs' own test programs.
+  'mysql-testsuite': {
+    packages: ['mysql-testsuite'],
+    release: 'sid',
+    programDirectories: [join('usr', 'lib', 'mysql-test', 'bin')],
+  },
+  'mariadb-test': {
+    packages: ['mariadb-test'],
+    release: 'sid',
+    environment: (root) => ({ MARIADB_PLUGIN_DIR: join(libraryDirectory(root), 'libmariadb3', 'plugin') }),
+  },
   // To build clients with.
   'mysql-headers': { packages: ['libmysqlclient-dev', 'libperl-dev'], release: 'sid' },
   haproxy: { packages: ['haproxy'], release: 'sid' },

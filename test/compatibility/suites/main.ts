@@ -3,6 +3,7 @@ import { createSandbox, type Server } from '../../../src/sandbox/index.ts';
 import { markdownTable, writePart } from '../document.ts';
 import { createSite } from '../lab.ts';
 import { type Mode, modeNamed, PASSTHROUGH } from '../modes.ts';
+import { C_API } from './c-api.ts';
 import { DBD_MYSQL_WITH_LIBMARIADB, DBD_MYSQL_WITH_LIBMYSQLCLIENT } from './dbd-mysql.ts';
 import { PYMYSQL } from './pymysql.ts';
 import { compareResults, countResults, type Suite, type SuiteTarget } from './suite.ts';
@@ -20,8 +21,9 @@ const RUNS: readonly {
     suites: [DBD_MYSQL_WITH_LIBMYSQLCLIENT, PYMYSQL],
     modes: [modeNamed('preferred-required'), modeNamed('preferred-disabled')],
   },
+  { tls: true, suites: [C_API], modes: [PASSTHROUGH, modeNamed('preferred-as-client')] },
 ];
-const MODES = RUNS.flatMap(({ modes }) => modes);
+const MODES = [...new Set(RUNS.flatMap(({ modes }) => modes))];
 /** What is started here ends with the sandbox. */
 const SCOPE = { teardown: () => {}, comment: console.log };
 const NAMES = { mysql: 'MySQL 9.7', mariadb: 'MariaDB 11.8' } as const satisfies Record<
