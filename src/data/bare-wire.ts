@@ -110,8 +110,12 @@ export class BareWire implements Wire {
     if (this.#isWritable && !this.#queue(bytes, onSecretWritten)) bytes.fill(0);
   }
 
-  get lentBytes(): ArrayBufferLike {
-    return this.#tcp.readBuffer.buffer;
+  get tcp(): BareTcp {
+    return this.#tcp;
+  }
+
+  get tls(): null {
+    return null;
   }
 
   get queuedBytes(): number {
@@ -317,7 +321,7 @@ function endpointOf({ address, port }: { address?: string; port?: number }): End
   return address === undefined || port === undefined ? null : { address, port };
 }
 
-function errnoError(what: string, status: number): NodeJS.ErrnoException {
+export function errnoError(what: string, status: number): NodeJS.ErrnoException {
   const code = getSystemErrorName(status);
   return Object.assign(new Error(`${what} ${code}`), { code, errno: status, syscall: what });
 }

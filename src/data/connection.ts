@@ -9,6 +9,7 @@ import type { TLSSocket } from 'node:tls';
 import { type BareTcp, BareWire } from './bare-wire.ts';
 import { SocketWire } from './socket-wire.ts';
 import type { TcpHandle } from './tcp-handle.ts';
+import { TlsWire } from './tls/tls-wire.ts';
 import type { Endpoint, Wire, WireOwner } from './wire.ts';
 
 export type Side = 'client' | 'server';
@@ -92,11 +93,11 @@ export class Connection implements WireOwner {
    * @param wrap makes the TLS socket around the TCP socket
    */
   secure(rest: Buffer, wrap: (raw: Socket) => TLSSocket): TLSSocket {
-    const { lentBytes } = this.#wire;
+    const { tcp } = this.#wire;
     const raw = this.#wire.toSocket();
     if (rest.length > 0) raw.unshift(Buffer.from(rest));
     const secured = wrap(raw);
-    const wire = new SocketWire(secured, this, lentBytes);
+    const wire = tcp === null ? new SocketWire(secured, this, null) : new TlsWire(tcp, secured, this);
     this.#wire = wire;
     // Node tells its own TLS servers only, and leaves it to them to close.
     secured.on('_tlsError', (error: NodeJS.ErrnoException) => wire.fail(error));
@@ -133,7 +134,7 @@ export class Connection implements WireOwner {
 
   /** Once it is secured. */
   get tls(): TLSSocket | null {
-    return this.#wire instanceof SocketWire ? this.#wire.tls : null;
+    return this.#wire.tls;
   }
 
   get remoteAddress(): string {

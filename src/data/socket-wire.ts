@@ -1,20 +1,21 @@
 /** Bytes through a `net.Socket` or `TLSSocket`, by its public API: `'data'` events and `write`. */
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
+import type { BareTcp } from './bare-wire.ts';
 import { type Endpoint, SERVER_KEEP_ALIVE_SECONDS, type Wire, type WireOwner } from './wire.ts';
 
 export class SocketWire implements Wire {
   readonly #socket: Socket;
-  readonly lentBytes: ArrayBufferLike | null;
+  readonly tcp: BareTcp | null;
   #error: NodeJS.ErrnoException | null = null;
   /** Cleared by `end` and `destroy`: nothing may be written any more. */
   #isWritable = true;
   #hasPeerEnded = false;
 
-  constructor(socket: Socket, owner: WireOwner, lentBytes: ArrayBufferLike | null) {
+  constructor(socket: Socket, owner: WireOwner, tcp: BareTcp | null) {
     this.#socket = socket;
-    this.lentBytes = lentBytes;
     readBeforeFailing(socket);
+    this.tcp = tcp;
     socket.on('data', (chunk: Buffer) => owner.wireRead(chunk, chunk.length));
     socket.on('drain', () => owner.wireDrained());
     socket.on('end', () => {
@@ -52,7 +53,9 @@ export class SocketWire implements Wire {
   write(buffer: Buffer, start: number, end: number): number {
     if (!this.#isWritable || start === end) return 0;
     const bytes = buffer.subarray(start, end);
-    const isTaken = this.#socket.write(buffer.buffer === this.lentBytes ? Buffer.from(bytes) : bytes);
+    // Lent bytes are the next wire's when this returns.
+    const isLent = buffer.buffer === this.tcp?.readBuffer.buffer;
+    const isTaken = this.#socket.write(isLent ? Buffer.from(bytes) : bytes);
     return isTaken ? 0 : this.#socket.writableLength;
   }
 

@@ -3,6 +3,7 @@
  * transport-self-test.ts proves at start that they are as expected, and else the portable transport is used.
  */
 import { type Server, Socket, type SocketConstructorOpts } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 
 /** A TCP connection as libuv has it. What returns a number returns 0, or an error as `uv_err_name` knows it. */
 export type TcpHandle = {
@@ -137,6 +138,23 @@ export function keepAliveAccepted(server: Server, seconds: number): void {
   if (typeof listening !== 'object' || listening === null || !('setKeepAlive' in listening)) return;
   if (typeof listening.setKeepAlive === 'function') listening.setKeepAlive(seconds > 0, seconds);
 }
+
+/** The handle of a TLS socket: it reads and writes as one of TCP does. Null once it is closed, or where Node has it elsewhere. */
+export function tlsHandleOf(socket: TLSSocket): TlsHandle | null {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  const isAsExpected =
+    isRecord(handle) &&
+    ['useUserBuffer', 'readStart', 'readStop', 'writeBuffer', 'shutdown'].every(
+      (name) => typeof handle[name] === 'function',
+    );
+  // Its declarations know nothing of it.
+  return isAsExpected ? (handle as TlsHandle) : null;
+}
+
+export type TlsHandle = Pick<
+  TcpHandle,
+  'onread' | 'useUserBuffer' | 'readStart' | 'readStop' | 'writeBuffer' | 'shutdown' | 'owner'
+>;
 
 /** A socket around a handle. */
 export function socketWithHandle(handle: TcpHandle, options: SocketConstructorOpts): Socket {

@@ -1,5 +1,7 @@
 /** A connection's bytes and their ends: what every way of carrying them offers, and what it tells. */
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { BareTcp } from './bare-wire.ts';
 
 /** Told by a wire. Bytes are lent: they are the owner's only until the call returns. */
 export type WireOwner = {
@@ -26,8 +28,10 @@ export type Wire = {
   /** The peer has sent FIN, and everything it sent before has been read. */
   readonly hasPeerEnded: boolean;
   readonly isOpen: boolean;
-  /** Of a buffer whose bytes are lent: whoever keeps what it is given needs a copy. Null where each chunk has its own. */
-  readonly lentBytes: ArrayBufferLike | null;
+  /** What a fast wire shares with the others of its thread; null where each chunk that is read has a buffer of its own. */
+  readonly tcp: BareTcp | null;
+  /** Null while it is plain TCP. */
+  readonly tls: TLSSocket | null;
   /** Of the other end, and of ours; null once that is not known any more. */
   readonly remote: Endpoint | null;
   readonly local: Endpoint | null;
