@@ -1,5 +1,4 @@
 /** A MariaDB Galera Cluster of real servers on loopback. */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SandboxError } from './outcome.ts';
 import type { Part } from './parts.ts';
@@ -59,14 +58,6 @@ export class Galera {
   async join(node: Server): Promise<void> {
     await node.start();
     await this.waitUntilSynced(node);
-  }
-
-  /** Starts a node that is stopped as if its disk were new: it is sent a copy of everything (SST). */
-  async joinAnew(node: Server): Promise<void> {
-    for (const name of ['grastate.dat', 'gvwstate.dat']) {
-      await rm(join(node.dataDirectory, name), { force: true });
-    }
-    await this.join(node);
   }
 
   async waitUntilSynced(node: Server): Promise<void> {
