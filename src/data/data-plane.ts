@@ -85,8 +85,8 @@ export class DataPlane {
     this.#events = options.events;
     this.#onSignal = options.onSignal;
     this.#topology = options.topology;
-    this.#config = this.#dataConfig(options.config);
     this.threads = CAN_SHARE_PORTS ? options.config.threads : 1;
+    this.#config = this.#dataConfig(options.config);
     this.counters = createCounterMemory(this.threads);
     this.#routes = new RouteTable(options.config.routes);
     this.#workers = Array.from({ length: this.threads }, () => null);

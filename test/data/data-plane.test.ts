@@ -4,6 +4,7 @@ import pino from 'pino';
 import t, { type Test } from 'tap';
 import { EMPTY_TOPOLOGY, type Member } from '../../routing/topology.ts';
 import { DataPlane } from '../../src/data/data-plane.ts';
+import { sessionsWithinDescriptors } from '../../src/data/descriptors.ts';
 import {
   HEADER,
   ROUTE,
@@ -159,7 +160,10 @@ t.test('a member nobody gets through to is out of reach once every thread has tr
 
 t.test('a plane that is closed leaves nothing open', async (t) => {
   const before = openSockets();
-  const lab = await openLab(t);
+  const lab = await openLab(t, `limits: { maxConnections: ${MANY_SESSIONS} }`);
+  const affordable = sessionsWithinDescriptors(2) ?? MANY_SESSIONS;
+  const told = lab.events.recent(100).find(({ kind }) => kind === 'descriptors_limit')?.fields['sessions'];
+  t.equal(told ?? MANY_SESSIONS, Math.min(affordable, MANY_SESSIONS), 'as many as there are descriptors for');
   const server = await startServer(t);
   lab.publish(primaryAt(server));
   const client = await RawClient.logIn(lab.port());
@@ -238,6 +242,7 @@ function heldInAll(plane: DataPlane): number {
 /** As in restart-delay.ts. */
 const HEALTHY_AFTER_MS = 10_000;
 const RESTART_DEADLINE_MS = 60_000;
+const MANY_SESSIONS = 100_000;
 const RESULT_BYTES = 3_000_000;
 const SLOWLY = { random: () => 0.5, maxChunkBytes: 1, stallsAt: [1], maxStallMs: 100 };
 const COM_QUIT = 1;
