@@ -39,7 +39,7 @@ export class Passwords {
  * (`…-secret`), and private keys.
  */
 export function secretsIn(text: string): readonly string[] {
-  const named = [...text.matchAll(/\b[a-z]+-secret\b/g)].map(([password]) => password);
+  const named = [...text.matchAll(/(?<![\w-])[a-z]+-secret(?![\w-])/g)].map(([password]) => password);
   const keys = [...text.matchAll(/BEGIN [A-Z ]*PRIVATE KEY/g)].map(([mark]) => mark);
   return [...SUITE.in(text), ...new Set([...named, ...keys])];
 }
