@@ -9,6 +9,7 @@ export class RouterService {
   readonly #running = new Set<RouterProcess>();
   readonly #ready = new Set<RouterProcess>();
   #serial = 1;
+  #routed: Promise<void> = Promise.resolve();
 
   /** @param add starts one more router, on a host of its own, with the customary ports */
   constructor(network: Network, address: string, add: (name: string) => Promise<RouterProcess>) {
@@ -57,9 +58,13 @@ export class RouterService {
     }
   }
 
+  /** One change after the other: two routers may go at the same time. */
   #route(): Promise<void> {
-    const hosts = [...this.#ready].map(({ host }) => host);
-    return this.#network.setService(this.address, [6446, 6447], hosts);
+    this.#routed = this.#routed.then(() => {
+      const hosts = [...this.#ready].map(({ host }) => host);
+      return this.#network.setService(this.address, [6446, 6447], hosts);
+    });
+    return this.#routed;
   }
 }
 
