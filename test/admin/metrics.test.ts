@@ -328,7 +328,7 @@ t.test('a scrape at the limit of routes and members does not stall the main thre
   const fastest = Math.min(...times);
   t.comment(`fastest of 10 scrapes: ${fastest.toFixed(1)} ms`);
   // 10 ms where nothing else runs; the bound leaves room for a loaded machine and still catches a quadratic mistake.
-  t.ok(fastest < 100);
+  t.ok(fastest < 500);
 });
 
 t.test('no cell of the data threads is counted in vain: each shows in a scrape', async (t) => {

@@ -100,7 +100,7 @@ async function switchover(t: Test, group: Group): Promise<void> {
       await until(`writes on ${target.name}`, ({ primary }) => primary === target.address);
       const delayMs = publishedAtMs() - completedAtMs;
       t.comment(`${how}: published ${delayMs.toFixed(1)} ms after set_as_primary returned`);
-      t.ok(delayMs < 1500);
+      t.ok(delayMs < 5000);
       t.ok(published.slice(first).every(offersAtMostOne), 'never two at once');
       await until('the group at rest', isWhole);
     }

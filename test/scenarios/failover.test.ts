@@ -34,7 +34,7 @@ async function switchover(t: Test, group: Group, router: RouterProcess): Promise
   figures.print(t);
   t.ok(figures.mostErrorsOfOne <= 2, 'a client that was writing had at most two errors');
   t.same(figures.visitorErrors, [], 'a client that was connecting had none');
-  t.ok(figures.lagMs < 3000, 'writes went on soon after the group was ready');
+  t.ok(figures.lagMs < 8000, 'writes went on soon after the group was ready');
   const [rows] = await pool.query({ sql: 'SELECT @@port', rowsAsArray: true });
   t.same(rows, [[next.port]], 'a pool that was idle reaches the new primary, without an error');
   for (const reader of readers) {
@@ -56,7 +56,7 @@ async function leavingPrimary(t: Test, group: Group, router: RouterProcess): Pro
   const figures = await load.stop(next);
   figures.print(t);
   t.ok(figures.mostErrorsOfOne <= 25, 'a client that was writing was not refused again and again');
-  t.ok(figures.lagMs < 3000, 'writes went on soon after the group was ready');
+  t.ok(figures.lagMs < 8000, 'writes went on soon after the group was ready');
   await figures.judgeRows(t, next);
   await group.rejoin(former);
   await router.untilServing(2);
@@ -74,7 +74,7 @@ async function killedPrimary(t: Test, group: Group, router: RouterProcess): Prom
   t.notOk(figures.visitorErrors.includes('ECONNREFUSED'), 'no connect was refused');
   t.same(figures.laterVisitorErrors, [], 'who connected after its death was held and served');
   t.ok(figures.mostErrorsOfOne <= 2, 'a client that was writing had at most two errors');
-  t.ok(figures.lagMs < 3000, 'writes went on soon after the group was ready');
+  t.ok(figures.lagMs < 8000, 'writes went on soon after the group was ready');
   t.equal(await router.metric('fairlead_holds_ended_total', { result: 'expired' }), 0);
   await figures.judgeRows(t, next);
 }

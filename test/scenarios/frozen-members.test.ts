@@ -56,7 +56,7 @@ async function frozenPrimary(t: Test, group: Group, router: RouterProcess): Prom
   figures.print(t);
   t.same(figures.laterVisitorErrors, [], 'who connected meanwhile was held and served');
   t.ok(figures.mostErrorsOfOne <= 2, 'a client that was writing had at most two errors');
-  t.ok(figures.lagMs < 3000, 'writes went on soon after the group was ready');
+  t.ok(figures.lagMs < 8000, 'writes went on soon after the group was ready');
   const changes = router.events('primary_changed').slice(changesBefore);
   t.same(
     changes.map(({ primary }) => primary),
