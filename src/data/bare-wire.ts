@@ -9,7 +9,14 @@
 import { writeSync } from 'node:fs';
 import { isIPv6, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { type HandleRequest, socketWithHandle, type TcpBinding, type TcpHandle } from './tcp-handle.ts';
+import {
+  type HandleRequest,
+  requestFor,
+  socketWithHandle,
+  type TcpBinding,
+  type TcpHandle,
+  UV_EOF,
+} from './tcp-handle.ts';
 import { type Endpoint, isErrno, SERVER_KEEP_ALIVE_SECONDS, type Wire, type WireOwner } from './wire.ts';
 
 /** What the bare wires of a thread share. */
@@ -86,7 +93,7 @@ export class BareWire implements Wire {
     const wire = new BareWire(tcp, handle, owner);
     wire.#onConnect = onConnect;
     handle.setNoDelay(true);
-    const request = wire.#request(new tcp.binding.ConnectRequest(), onConnected);
+    const request = requestFor(wire, tcp.binding.ConnectRequest, onConnected);
     const status = isIPv6(address)
       ? handle.connect6(request, address, port)
       : handle.connect(request, address, port);
@@ -157,7 +164,7 @@ export class BareWire implements Wire {
     if (!this.#isWritable || this.#handle === null) return;
     this.#isWritable = false;
     const { ShutdownRequest } = this.#tcp.binding;
-    const status = this.#handle.shutdown(this.#request(new ShutdownRequest(), onShutDown));
+    const status = this.#handle.shutdown(requestFor(this, ShutdownRequest, onShutDown));
     if (status !== 0) this.onFinSent();
   }
 
@@ -264,7 +271,7 @@ export class BareWire implements Wire {
   /** @returns whether some of it is left for later: then `oncomplete` is called */
   #queue(bytes: Buffer, oncomplete: (this: HandleRequest, status: number) => void): boolean {
     const { WriteRequest, state, isWriteUnfinishedAt } = this.#tcp.binding;
-    const request = this.#request(new WriteRequest(), oncomplete);
+    const request = requestFor(this, WriteRequest, oncomplete);
     request.buffer = bytes;
     const status = this.#handle?.writeBuffer(request, bytes) ?? 0;
     if (status !== 0) this.#writeFailed(errnoError('write', status));
@@ -287,12 +294,6 @@ export class BareWire implements Wire {
   #fail(what: string, status: number): void {
     this.#error ??= errnoError(what, status);
     this.destroy();
-  }
-
-  #request(request: HandleRequest, oncomplete: (this: HandleRequest, status: number) => void): HandleRequest {
-    request.owner = this;
-    request.oncomplete = oncomplete;
-    return request;
   }
 }
 
@@ -325,6 +326,3 @@ export function errnoError(what: string, status: number): NodeJS.ErrnoException 
   const code = getSystemErrorName(status);
   return Object.assign(new Error(`${what} ${code}`), { code, errno: status, syscall: what });
 }
-
-/** From uv/errno.h, where it is the same on every system. */
-const UV_EOF = -4095;

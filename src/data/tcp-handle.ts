@@ -42,6 +42,21 @@ export type HandleRequest = {
   buffer?: Buffer;
 };
 
+/** A request on behalf of `owner`, to be handed to a handle. */
+export function requestFor(
+  owner: unknown,
+  Request: NewRequest,
+  oncomplete: (this: HandleRequest, status: number) => void,
+): HandleRequest {
+  const request = new Request();
+  request.owner = owner;
+  request.oncomplete = oncomplete;
+  return request;
+}
+
+/** A read that found the peer's FIN. From uv/errno.h, where it is the same on every system. */
+export const UV_EOF = -4095;
+
 type NewRequest = new () => HandleRequest;
 
 /** What makes handles and requests, and the cells in which they leave their results. */

@@ -11,7 +11,14 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type BareTcp, errnoError } from '../bare-wire.ts';
 import { SocketWire } from '../socket-wire.ts';
-import { type HandleRequest, type TcpHandle, type TlsHandle, tlsHandleOf } from '../tcp-handle.ts';
+import {
+  type HandleRequest,
+  requestFor,
+  type TcpHandle,
+  type TlsHandle,
+  tlsHandleOf,
+  UV_EOF,
+} from '../tcp-handle.ts';
 import type { Endpoint, Wire, WireOwner } from '../wire.ts';
 
 export class TlsWire implements Wire {
@@ -184,7 +191,7 @@ export class TlsWire implements Wire {
   }
 
   #submit(bytes: Buffer): void {
-    const request = this.#request(new this.#tcp.binding.WriteRequest(), onWritten);
+    const request = requestFor(this, this.#tcp.binding.WriteRequest, onWritten);
     this.#inFlightBytes = bytes.length;
     const status = this.#handle?.writeBuffer(request, bytes) ?? 0;
     if (status === 0) return;
@@ -205,14 +212,8 @@ export class TlsWire implements Wire {
   #sendFin(): void {
     this.#isFinWanted = false;
     if (this.#socket.destroyed) return;
-    const request = this.#request(new this.#tcp.binding.ShutdownRequest(), onShutDown);
+    const request = requestFor(this, this.#tcp.binding.ShutdownRequest, onShutDown);
     if (this.#handle?.shutdown(request) !== 0) this.onFinSent();
-  }
-
-  #request(request: HandleRequest, oncomplete: (this: HandleRequest, status: number) => void): HandleRequest {
-    request.owner = this;
-    request.oncomplete = oncomplete;
-    return request;
   }
 
   /** The thread's cells, of which a handle's `onread` learns what it has read. */
@@ -236,5 +237,3 @@ function onShutDown(this: HandleRequest): void {
 
 /** As much may wait to be encrypted and sent before the other side is stalled: some reads, not one. */
 const HIGH_WATER_BYTES = 256 * 1024;
-/** From uv/errno.h, where it is the same on every system. */
-const UV_EOF = -4095;
