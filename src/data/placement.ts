@@ -121,11 +121,13 @@ export class Placement implements HeldSession {
     this.#reach.holdQueue.through(this);
   }
 
-  /** The client is gone. */
+  /** Nobody waits for a server any more, nor for the login that one led to. */
   abandon(): void {
-    if (this.#isOver) return;
-    if (this.#heldSinceMs !== null) this.#count(ROUTE.holdsAbandoned);
-    this.#close();
+    if (!this.#isOver) {
+      if (this.#heldSinceMs !== null) this.#count(ROUTE.holdsAbandoned);
+      this.#close();
+    }
+    this.loginOver();
   }
 
   #tryCandidates(): void {

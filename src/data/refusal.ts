@@ -9,6 +9,9 @@ import type { EndReason, RefusalReason } from '../shared/counters.ts';
 /** A reason, and for people what exactly was wrong; the client is told it where that helps it. */
 export type Refusal = { readonly reason: RefusalReason; readonly detail: string };
 
+/** A MySQL client waits for the server's word. Whoever does not is none. */
+export const SPOKE_FIRST: Refusal = { reason: 'bad_handshake', detail: 'the client spoke before the server' };
+
 export function refusalFor(error: ProtocolError): Refusal {
   if (error.side === 'server') return { reason: 'server_handshake', detail: error.detail };
   const reason = error.code === 'ER_NET_PACKETS_OUT_OF_ORDER' ? 'out_of_order' : 'bad_handshake';

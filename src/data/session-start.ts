@@ -11,7 +11,7 @@ import { Guidance } from './guidelines/guidance.ts';
 import { GuidedEntry } from './guidelines/guided-entry.ts';
 import type { IntroducedClient } from './guidelines/introduction.ts';
 import { Placement, type PlacementFailure } from './placement.ts';
-import type { Refusal } from './refusal.ts';
+import { type Refusal, SPOKE_FIRST } from './refusal.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 
 /** A server that has greeted, and the way to it. */
@@ -74,8 +74,7 @@ export class SessionStart {
   /** Of the client, before a server has greeted. */
   onBytes(buffer: Buffer, length: number): void {
     if (this.#entry !== null && this.#introduced === null) return this.#entry.onBytes(buffer, length);
-    // A MySQL client waits for the server's word. Whoever does not is none.
-    this.#sink.onRefusal({ reason: 'bad_handshake', detail: 'the client spoke before the server' });
+    this.#sink.onRefusal(SPOKE_FIRST);
   }
 
   onTopology(): void {
@@ -102,7 +101,6 @@ export class SessionStart {
   abandon(): void {
     this.#entry?.close();
     this.#placement?.abandon();
-    this.#placement?.loginOver();
   }
 
   #introduce(guidance: Guidance, client: IntroducedClient): void {

@@ -153,7 +153,6 @@ export class XSession implements ConnectionSink, EndingSession {
     const server = this.#server;
     this.#phase = 'closed';
     this.#placement?.abandon();
-    this.#placement?.loginOver();
     this.#clearDeadline();
     this.#placement = null;
     this.#server = null;

@@ -10,7 +10,7 @@ import type { Member, Topology } from '../../../routing/topology.ts';
 import type { Connection } from '../connection.ts';
 import { maskedFlags } from '../handshake-changes.ts';
 import { type MemberChoice, Placement, type PlacementFailure } from '../placement.ts';
-import { type Refusal, refusalFor } from '../refusal.ts';
+import { type Refusal, refusalFor, SPOKE_FIRST } from '../refusal.ts';
 import type { RouteState, ThreadContext } from '../thread-context.ts';
 import type { RouteTls } from '../tls/route-tls.ts';
 import { type IntroducedClient, Introduction } from './introduction.ts';
@@ -77,11 +77,7 @@ export class GuidedEntry {
 
   onBytes(buffer: Buffer, length: number): void {
     const introduction = this.#introduction;
-    if (introduction === null)
-      return this.#sink.onRefusal({
-        reason: 'bad_handshake',
-        detail: 'the client spoke before the server',
-      });
+    if (introduction === null) return this.#sink.onRefusal(SPOKE_FIRST);
     try {
       introduction.fromClient(buffer, length);
     } catch (error) {
@@ -106,7 +102,6 @@ export class GuidedEntry {
 
   #endLesson(): void {
     this.#lesson?.abandon();
-    this.#lesson?.loginOver();
     this.#lesson = null;
   }
 
