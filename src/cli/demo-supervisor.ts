@@ -1,6 +1,7 @@
 /** Starts killed members again, as Kubernetes or systemd would, so that the demo can go on after a kill. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Group, Server } from '../sandbox/index.ts';
+import { messageOf } from '../shared/message-of.ts';
 import { RESTART_AFTER_S } from './demo-text.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -17,7 +18,7 @@ export async function superviseMembers(group: Group, terminal: Terminal, signal:
     } catch (error) {
       // The sandbox closes under whatever is being tried: no news.
       if (signal.aborted) return;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       terminal.writeError(`\n  ${member.address} could not be brought back (${reason}).\n${LOST}\n\n`);
     }
   };

@@ -10,6 +10,7 @@ import { describeProblems } from '../config/problems.ts';
 import type { ControlPlane } from '../control/control-plane.ts';
 import { DataPlane } from '../data/data-plane.ts';
 import type { EventLog } from '../shared/events.ts';
+import { messageOf } from '../shared/message-of.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { ProgramLog } from './logger.ts';
 import { HAND_OVER_SIGNAL, type Orders } from './orders.ts';
@@ -87,7 +88,7 @@ export class Router {
     // The data threads start meanwhile.
     const [dataPlane] = await Promise.all([this.#startDataPlane([]), loadAdminServer(), loadControlPlane()]);
     this.#admin = await this.#startAdmin(dataPlane).catch((error: unknown) => {
-      throw new Error(`the admin server cannot listen: ${error instanceof Error ? error.message : error}`);
+      throw new Error(`the admin server cannot listen: ${messageOf(error)}`);
     });
     await this.#startControlPlane();
     this.#announce(dataPlane, this.#admin.address());
@@ -173,7 +174,7 @@ export class Router {
       });
     } catch (error) {
       this.#reloads.rejected++;
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.#events.record('error', 'reload_failed', `The configuration in force stays: ${message}`);
     } finally {
       this.#isReloading = false;

@@ -4,6 +4,7 @@
 import { type ConfigSources, loadConfig } from '../config/load.ts';
 import { describeProblems } from '../config/problems.ts';
 import { createEventLog } from '../shared/events.ts';
+import { messageOf } from '../shared/message-of.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { createLogger } from './logger.ts';
 import { listenForOrders } from './orders.ts';
@@ -38,7 +39,7 @@ export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> 
     router = await Router.start({ config, sources, passwordFile, logger, events, orders, predecessor });
     return await router.untilStopped();
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     events.record('error', 'start_failed', `Fairlead cannot start: ${message}`);
     return EXIT.failure;
   } finally {

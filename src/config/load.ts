@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { messageOf } from '../shared/message-of.ts';
 import type { Config } from './config.ts';
 import { type Layers, layer } from './layers.ts';
 import { type FileRead, type ParsedConfig, parseConfig } from './parse.ts';
@@ -97,7 +98,7 @@ async function readText(path: string): Promise<FileRead> {
   try {
     return { ok: true, text: await readFile(path, 'utf8') };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     return { ok: false, reason };
   }
 }

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { SslOptions } from 'mysql2/promise';
 import type { ClusterConfig } from '../config/config.ts';
+import { messageOf } from '../shared/message-of.ts';
 import { ControlFailure } from './control-failure.ts';
 
 export type ControlTls = ClusterConfig['tls'];
@@ -57,7 +58,7 @@ async function read(key: string, path: string | null): Promise<string | null> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new ControlFailure('tls-failed', `cluster.${key} = "${path}" cannot be read: ${why}`);
   }
 }

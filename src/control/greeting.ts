@@ -9,6 +9,7 @@ import { decodeErrPacket, ERR_HEADER } from '../../protocol/err-packet.ts';
 import { decodeInitialHandshake, PROTOCOL_VERSION } from '../../protocol/initial-handshake.ts';
 import { PACKET_HEADER_BYTES, readPayloadBytes } from '../../protocol/packet-header.ts';
 import type { DialAddress } from '../../routing/topology.ts';
+import { messageOf } from '../shared/message-of.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 
 /** A socket with the server's greeting still in it: paused, nothing consumed. */
@@ -94,7 +95,7 @@ function readGreeting(received: Buffer): boolean | null {
     if (first === PROTOCOL_VERSION)
       return hasCapability(decodeInitialHandshake(payload).capabilityFlags, CLIENT_SSL);
   } catch (error) {
-    throw notMysql(error instanceof Error ? error.message : String(error));
+    throw notMysql(messageOf(error));
   }
   const { errorCode, message } = decodeErrPacket(payload);
   throw toControlFailure(Object.assign(new Error(message), { errno: errorCode, fatal: true }));

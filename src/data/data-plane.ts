@@ -19,6 +19,7 @@ import {
 } from '../shared/counters.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { GuidelineFacts } from '../shared/guideline.ts';
+import { messageOf } from '../shared/message-of.ts';
 import type {
   BoundRoute,
   DataConfig,
@@ -352,7 +353,7 @@ async function tryListen({ name, listen }: RouteConfig, isShared: boolean): Prom
     listener.close();
   } catch (error) {
     const code = isErrno(error) ? (error.code ?? '') : '';
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new ListenError(name, `${listen.host}:${listen.port}`, code, message);
   }
 }

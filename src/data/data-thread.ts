@@ -22,6 +22,7 @@ import {
 } from '../shared/counters.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
 import type { GuidelineInForce } from '../shared/guideline.ts';
+import { messageOf } from '../shared/message-of.ts';
 import type {
   BoundRoute,
   DataConfig,
@@ -219,7 +220,7 @@ export class DataThread implements ThreadContext {
       this.#post({ kind: 'listening', route: bound.name, port: route.listener.port });
     } catch (error) {
       const code = isErrno(error) ? (error.code ?? '') : '';
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.#post({ kind: 'listen-failed', route: bound.name, code, message });
     }
   }

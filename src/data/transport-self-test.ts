@@ -8,6 +8,7 @@
  */
 import { Socket } from 'node:net';
 import type { RelayMode } from '../config/config.ts';
+import { messageOf } from '../shared/message-of.ts';
 import { createBareTcp } from './bare-wire.ts';
 import { type Accepted, Connection, type ConnectionSink, type Transport } from './connection.ts';
 import { createListener, type Listener } from './listener.ts';
@@ -27,7 +28,7 @@ export async function chooseTransport(mode: RelayMode, bufferBytes: number): Pro
     await proveTransport(fast);
     return { transport: fast, reason: '' };
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     return { transport: { kind: 'portable' }, reason };
   }
 }

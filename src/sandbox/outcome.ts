@@ -16,9 +16,7 @@ export class SandboxError extends Error {
 /** Where the sandbox tells its progress, one line at a time. */
 export type SandboxLog = (message: string) => void;
 
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
+export { messageOf } from '../shared/message-of.ts';
 
 /** The `code` Node puts on system errors ("ENOENT"), or `undefined` for any other thrown value. */
 export function codeOf(error: unknown): string | undefined {

@@ -11,6 +11,7 @@ import { bareDestination, type Destination } from '../../../routing/destinations
 import type { HighestView } from '../../../routing/metadata/picture.ts';
 import type { Topology } from '../../../routing/topology.ts';
 import type { EventLog } from '../../shared/events.ts';
+import { messageOf } from '../../shared/message-of.ts';
 
 const memberSchema = z.object({
   address: z.string().regex(/^(?:\[[0-9a-fA-F:]+\]|[^\s:[\]]+):\d{1,5}$/),
@@ -86,7 +87,7 @@ export function createStateFile(path: () => string | null, events: EventLog): St
           failure = '';
         },
         (error: unknown) => {
-          const reason = error instanceof Error ? error.message : String(error);
+          const reason = messageOf(error);
           if (reason === failure) return;
           failure = reason;
           events.record('warn', 'state_file_not_written', `${target} cannot be written: ${reason}`, {

@@ -14,6 +14,7 @@ import type { Topology } from '../../../routing/topology.ts';
 import type { Config, RouteConfig } from '../../config/config.ts';
 import type { EventLog } from '../../shared/events.ts';
 import type { GuidelineFacts, GuidelineInForce } from '../../shared/guideline.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import { createGuidelineSlots } from './guideline-slots.ts';
 
 /** A guideline that cannot be used; the message says what is wrong, and where. */
@@ -186,7 +187,7 @@ async function readGuideline(config: GuidelineConfig): Promise<Guideline | null>
   if (file === null) return null;
   const name = `guidelines.file = ${JSON.stringify(file)}`;
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new GuidelineError(`${name}: ${error instanceof Error ? error.message : error}`);
+    throw new GuidelineError(`${name}: ${messageOf(error)}`);
   });
   const guideline = loaded(parseGuideline(text), name);
   expectLogins(guideline, config, name);

@@ -8,6 +8,7 @@ import { generateKeyPair, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { isDeepStrictEqual, promisify } from 'node:util';
 import type { Config, RouteConfig } from '../../config/config.ts';
 import type { EventLog } from '../../shared/events.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { RouteTlsMaterial, TlsMaterials } from '../../shared/tls-material.ts';
 import { createCertificate } from './certificate.ts';
 import { filesOf, type OwnCertificate, readMaterial } from './material.ts';
@@ -90,7 +91,7 @@ export class TlsMaterialStore {
     } catch (error) {
       if (signatures === this.#unusable) return;
       this.#unusable = signatures;
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.#events.record('error', 'tls_files_unusable', `TLS files in force stay: ${message}`);
     } finally {
       this.#isLooking = false;

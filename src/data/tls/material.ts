@@ -5,8 +5,9 @@ import { Buffer } from 'node:buffer';
 import { constants, randomBytes } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { RouteConfig } from '../../config/config.ts';
+import { messageOf } from '../../shared/message-of.ts';
 import type { RouteTlsMaterial } from '../../shared/tls-material.ts';
-import { messageOf, type PemKind, readPem, readPemFolder, TlsFileError } from './pem-files.ts';
+import { type PemKind, readPem, readPemFolder, TlsFileError } from './pem-files.ts';
 
 /** A certificate with its key, for routes without one of their own. */
 export type OwnCertificate = { readonly cert: string; readonly key: string };
@@ -98,9 +99,13 @@ export function serverContext({ minVersion, toServers }: RouteTlsMaterial) {
 export function filesOf({ tls: { client, server } }: RouteConfig): readonly string[] {
   if (client.mode === 'passthrough') return [];
   return [client, server]
-    .flatMap(({ certFile, keyFile, caFile, caFolder, crlFile, crlFolder }) => [
-      ...[certFile, keyFile, caFile, caFolder],
-      ...[crlFile, crlFolder],
+    .flatMap((side) => [
+      side.certFile,
+      side.keyFile,
+      side.caFile,
+      side.caFolder,
+      side.crlFile,
+      side.crlFolder,
     ])
     .filter((path) => path !== null);
 }

@@ -1,6 +1,7 @@
 /** PEM files and folders of them, as the operator names them in the configuration. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { messageOf } from '../../shared/message-of.ts';
 
 /** Something is wrong with a file: which one, and what. */
 export class TlsFileError extends Error {
@@ -48,8 +49,7 @@ export async function signatureOf(path: string): Promise<string> {
     const { ino, size, mtimeMs, ctimeMs } = facts;
     const own = `${path} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
     if (!facts.isDirectory()) return own;
-    const names = (await readdir(path)).filter((name) => !name.startsWith('.')).sort();
-    const files = await Promise.all(names.map((name) => stat(join(path, name))));
+    const files = await Promise.all((await visibleIn(path)).map((file) => stat(file)));
     return [own, ...files.map((file) => `${file.ino} ${file.size} ${file.mtimeMs} ${file.ctimeMs}`)].join(
       ' ',
     );
@@ -60,9 +60,8 @@ export async function signatureOf(path: string): Promise<string> {
 
 async function filesIn(what: string, path: string): Promise<readonly string[]> {
   try {
-    const names = (await readdir(path)).filter((name) => !name.startsWith('.')).sort();
     const files: string[] = [];
-    for (const file of names.map((name) => join(path, name))) {
+    for (const file of await visibleIn(path)) {
       if ((await stat(file)).isFile()) files.push(file);
     }
     return files;
@@ -71,16 +70,18 @@ async function filesIn(what: string, path: string): Promise<readonly string[]> {
   }
 }
 
+/** The paths of what is not hidden in a folder, in order. */
+async function visibleIn(path: string): Promise<readonly string[]> {
+  const names = (await readdir(path)).filter((name) => !name.startsWith('.')).sort();
+  return names.map((name) => join(path, name));
+}
+
 async function readText(what: string, path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {
     throw new TlsFileError(`${what} = "${path}" cannot be read: ${messageOf(error)}`);
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 const MARKS = {

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { RequestOptions } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
+import { messageOf } from '../../../shared/message-of.ts';
 import type { NameResolver } from '../../resolver.ts';
 import { statusMessage } from './objects.ts';
 
@@ -131,7 +132,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new ApiFailure('bad_answer', error instanceof Error ? error.message : String(error));
+    throw new ApiFailure('bad_answer', messageOf(error));
   }
 }
 

@@ -2,6 +2,7 @@
  * Members by the EndpointSlices of a Service, and by its pods' labels where a selector for them is given.
  */
 import type { KubernetesSeed } from '../../../config/config.ts';
+import { messageOf } from '../../../shared/message-of.ts';
 import { type CreateSource, createSourceLedger, type SourceFailure } from '../source.ts';
 import {
   type ApiAccess,
@@ -52,7 +53,7 @@ export function createKubernetesSource(
         return await access;
       } catch (error) {
         access = null;
-        throw new ApiFailure('no_access', error instanceof Error ? error.message : String(error));
+        throw new ApiFailure('no_access', messageOf(error));
       }
     };
     const open = async (
