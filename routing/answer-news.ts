@@ -16,6 +16,16 @@ export function isNews(before: MemberAnswer | null, after: MemberAnswer): boolea
   );
 }
 
+/** Whether it is now otherwise behind, or has executed other transactions, than the answer before told. */
+export function hasDrifted(before: MemberAnswer | null, after: MemberAnswer): boolean {
+  return (
+    before === null ||
+    before.lag.seconds !== after.lag.seconds ||
+    before.lag.transactions !== after.lag.transactions ||
+    before.gtids !== after.gtids
+  );
+}
+
 function isSame<T>(before: T | null, after: T | null, compare: (before: T, after: T) => boolean): boolean {
   if (before === after) return true;
   return before !== null && after !== null && compare(before, after);

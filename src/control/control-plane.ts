@@ -22,7 +22,7 @@ import type { Config, TopologyKind } from '../config/config.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { Signal } from '../shared/signals.ts';
 import { recordDecision } from './decision-events.ts';
-import { DecisionSchedule, QUIET_INTERVAL_MS, type Standing, TICK_MS } from './decision-schedule.ts';
+import { DecisionSchedule, INTERVALS_MS, type Standing } from './decision-schedule.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import { seedSources } from './discovery/seed-sources.ts';
 import type { SourceReport } from './discovery/source.ts';
@@ -100,7 +100,6 @@ class Control implements ControlPlane {
   readonly #stateFile: StateFile;
   readonly #registration: RouterRegistration;
   readonly #programVersion: string;
-  readonly #tick: NodeJS.Timeout;
   #config: ControlConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
   #memory: DecisionMemory;
@@ -110,7 +109,6 @@ class Control implements ControlPlane {
     hurryGapMs: hurryGapMs(this.#watches.size),
   }));
   #pace: Pace;
-  #lastTickAtMs: number;
 
   constructor(options: ControlPlaneOptions) {
     this.#config = options.config;
@@ -120,7 +118,11 @@ class Control implements ControlPlane {
     this.#events = dampEvents(options.events, this.#now);
     this.#random = options.random ?? Math.random;
     this.#decide = options.decide ?? decide;
-    this.#schedule = new DecisionSchedule({ decide: (cause) => this.#renew(cause), now: this.#now });
+    this.#schedule = new DecisionSchedule({
+      decide: (cause) => this.#renew(cause),
+      onStall: () => this.#hurryAll(),
+      now: this.#now,
+    });
     this.#pace = { intervalMs: options.config.probe.doubtIntervalMs, isMetadataHurried: true };
     this.#stateFile = createStateFile(() => this.#config.cluster.stateFile, options.events);
     const remembered = rememberedAt(options.config.cluster.stateFile, options.events);
@@ -146,8 +148,6 @@ class Control implements ControlPlane {
       now: this.#now,
       random: this.#random,
     });
-    this.#lastTickAtMs = this.#now();
-    this.#tick = setInterval(() => this.#checkTime(), TICK_MS);
     this.#schedule.decide('start');
   }
 
@@ -172,7 +172,8 @@ class Control implements ControlPlane {
     const about = this.#watches.get(address);
     // What the others of a group think of it matters as much, and who takes over from a primary. Else it is its own affair.
     const isOwnAffair = about !== undefined && groupName === null && primary !== null && primary !== address;
-    for (const watch of isOwnAffair ? [about] : this.#watches.values()) watch.hurry();
+    if (isOwnAffair) about.hurry();
+    else this.#hurryAll();
   }
 
   reload(config: ControlConfig): void {
@@ -203,7 +204,6 @@ class Control implements ControlPlane {
   close(): void {
     this.#schedule.close();
     this.#registration.close();
-    clearInterval(this.#tick);
     this.#closeWatches();
     this.#discovery.close();
     this.#resolver.close();
@@ -214,13 +214,8 @@ class Control implements ControlPlane {
     this.#watches.clear();
   }
 
-  /** What looks like everybody's silence after the router itself stood still is no news about the members. */
-  #checkTime(): void {
-    const now = this.#now();
-    const hasStoodStill = now - this.#lastTickAtMs > STALL_MS;
-    this.#lastTickAtMs = now;
-    if (!hasStoodStill) this.#schedule.tick();
-    else for (const watch of this.#watches.values()) watch.hurry();
+  #hurryAll(): void {
+    for (const watch of this.#watches.values()) watch.hurry();
   }
 
   #renew(cause: string): Standing {
@@ -235,15 +230,20 @@ class Control implements ControlPlane {
     const isNews = this.#accept(decision, cause);
     this.#registration.consider(this.#topology);
     this.#setPace(decision.isInDoubt, isNews);
-    return decision.isInDoubt ? 'in-doubt' : this.#isQuiet() ? 'quiet' : 'unsettled';
+    return decision.isInDoubt ? 'in-doubt' : this.#calm();
   }
 
-  #isQuiet(): boolean {
-    const lapsingMs = this.#now() - this.#config.probe.confirmationTtlMs / 2 + QUIET_INTERVAL_MS;
-    return [...this.#watches.values()].every(
-      ({ observation: { answer, failure, refusingSinceMs = null } }) =>
-        failure === null && refusingSinceMs === null && (answer === null || answer.askedAtMs > lapsingMs),
-    );
+  #calm(): Standing {
+    const lapseMs = this.#now() - this.#config.probe.confirmationTtlMs / 2;
+    let oldestMs = Number.POSITIVE_INFINITY;
+    for (const { observation } of this.#watches.values()) {
+      const { answer, failure, refusingSinceMs = null } = observation;
+      if (failure !== null || refusingSinceMs !== null) return 'unsettled';
+      if (answer !== null) oldestMs = Math.min(oldestMs, answer.askedAtMs);
+    }
+    if (oldestMs <= lapseMs + INTERVALS_MS.quiet) return 'unsettled';
+    const mayWait = oldestMs > lapseMs + INTERVALS_MS.still && this.#discovery.isSettled();
+    return mayWait ? 'still' : 'quiet';
   }
 
   #makeDecision(): Decision {
@@ -319,7 +319,11 @@ class Control implements ControlPlane {
       settings: this.#watchSettings(),
       now: this.#now,
       random: this.#random,
-      onObservation: (cause, urgency) => this.#schedule.note(cause, urgency),
+      onObservation: (cause, urgency) => {
+        const { maxLagMs, maxQueue } = this.#config.reads;
+        const isIdle = urgency === 'drift' && maxLagMs === 0 && maxQueue === 0;
+        this.#schedule.note(cause, isIdle ? 'routine' : urgency);
+      },
       onTrouble: (trouble) => {
         recordTrouble(this.#events, target.address, this.#config.cluster.user, trouble);
         if (trouble !== null) this.#discovery.refresh();
@@ -377,4 +381,3 @@ const DECISION_TOPOLOGIES = {
 
 /** What a commit is told that its group did not take. */
 const ER_RUN_HOOK_ERROR = 3100;
-const STALL_MS = 500;

@@ -4,18 +4,24 @@
  */
 
 /**
+ * - `still`: everybody answers, nobody's word lapses for a while, and time alone changes nothing.
  * - `quiet`: everybody answers, and nobody's word is about to lapse.
  * - `unsettled`: somebody is silent or refuses commits: what was said last may lapse at any time.
  * - `in-doubt`: the next answer could change where writes go, even by saying again what was said before.
  */
-export type Standing = 'quiet' | 'unsettled' | 'in-doubt';
+export type Standing = 'still' | 'quiet' | 'unsettled' | 'in-doubt';
 
-/** `news` may change a role; `routine` is what was said before. */
-export type Urgency = 'news' | 'routine';
+/**
+ * `news` may change a role; `drift` is a lag that has moved, which may change who is preferred for reads; `routine` is what was
+ * said before.
+ */
+export type Urgency = 'news' | 'drift' | 'routine';
 
 export type DecisionScheduleOptions = {
   /** @param cause what the decision follows upon, for people */
   decide(cause: string): Standing;
+  /** The process has stood still itself: what looks like everybody's silence is no news about the members. */
+  onStall(): void;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 };
@@ -27,6 +33,9 @@ export class DecisionSchedule {
   #cause: string | null = null;
   #endOfTurn: NodeJS.Immediate | null = null;
   #endOfBatch: NodeJS.Timeout | null = null;
+  /** Time alone may change something, too. */
+  #passingOfTime: NodeJS.Timeout | null = null;
+  #isHastened = false;
   #isClosed = false;
 
   constructor(options: DecisionScheduleOptions) {
@@ -34,21 +43,18 @@ export class DecisionSchedule {
   }
 
   note(cause: string, urgency: Urgency): void {
-    if (this.#isClosed || (urgency === 'routine' && this.#standing !== 'in-doubt')) return;
-    this.#cause ??= cause;
+    if (this.#isClosed) return;
     if (urgency === 'news') {
       // The first news are the cause, whatever was only repeated before them.
       if (this.#endOfTurn === null) this.#cause = cause;
       this.#endOfTurn ??= setImmediate(() => this.decide(this.#cause ?? cause));
-    } else {
+    } else if (this.#standing === 'in-doubt') {
+      this.#cause ??= cause;
       this.#endOfBatch ??= setTimeout(() => this.decide(this.#cause ?? cause), BATCH_MS);
+    } else if (urgency === 'drift' && this.#standing === 'still' && !this.#isHastened) {
+      this.#isHastened = true;
+      this.#wait(Math.max(0, this.#decidedAtMs + INTERVALS_MS.quiet - this.#options.now()));
     }
-  }
-
-  /** Called every TICK_MS: time alone may change something, too. */
-  tick(): void {
-    const waitMs = this.#standing === 'quiet' ? QUIET_INTERVAL_MS : 0;
-    if (this.#options.now() - this.#decidedAtMs >= waitMs) this.decide('time has passed');
   }
 
   /** At once. */
@@ -57,11 +63,27 @@ export class DecisionSchedule {
     if (this.#isClosed) return;
     this.#decidedAtMs = this.#options.now();
     this.#standing = this.#options.decide(cause);
+    this.#isHastened = false;
+    this.#wait(INTERVALS_MS[this.#standing]);
   }
 
   close(): void {
     this.#isClosed = true;
     this.#forgetPending();
+    if (this.#passingOfTime !== null) clearTimeout(this.#passingOfTime);
+    this.#passingOfTime = null;
+  }
+
+  #wait(ms: number): void {
+    if (this.#isClosed) return;
+    if (this.#passingOfTime !== null) clearTimeout(this.#passingOfTime);
+    const sinceMs = this.#options.now();
+    this.#passingOfTime = setTimeout(() => {
+      if (this.#options.now() - sinceMs > Math.max(STALL_MS, ms + STALL_MS / 2)) {
+        this.#wait(INTERVALS_MS.unsettled);
+        this.#options.onStall();
+      } else this.decide('time has passed');
+    }, ms);
   }
 
   #forgetPending(): void {
@@ -73,8 +95,13 @@ export class DecisionSchedule {
   }
 }
 
-export const TICK_MS = 50;
-/** While all is quiet; nobody's word is so near to lapsing. */
-export const QUIET_INTERVAL_MS = 250;
+/** Between two decisions without a cause. */
+export const INTERVALS_MS = {
+  still: 1000,
+  quiet: 250,
+  unsettled: 50,
+  'in-doubt': 50,
+} as const satisfies Record<Standing, number>;
 /** In doubt members are asked every 20 ms and more seldom. */
 const BATCH_MS = 10;
+const STALL_MS = 500;

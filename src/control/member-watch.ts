@@ -5,7 +5,7 @@
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 
-import { isNews } from '../../routing/answer-news.ts';
+import { hasDrifted, isNews } from '../../routing/answer-news.ts';
 import {
   type Failure,
   type MemberAnswer,
@@ -265,7 +265,8 @@ export class MemberWatch {
       this.#hasToldMissingStats = true;
       this.#options.onMissingStats();
     }
-    const urgency = hadFailed || isNews(before, answer) ? 'news' : 'routine';
+    const repeated = hasDrifted(before, answer) ? 'drift' : 'routine';
+    const urgency = hadFailed || isNews(before, answer) ? 'news' : repeated;
     this.#options.onObservation(`answer of ${this.address}`, urgency);
     this.#readMetadata(session);
   }

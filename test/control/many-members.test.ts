@@ -4,7 +4,7 @@ import { waitFor } from '../../src/sandbox/index.ts';
 import { ScriptedMember } from '../support/scripted-member.ts';
 import { startPlane } from './peers.ts';
 
-t.test('a hundred members that have nothing new to say are decided about a few times a second', async (t) => {
+t.test('a hundred members that have nothing new to say are decided about once a second', async (t) => {
   const members = await Promise.all(
     Array.from({ length: 100 }, (_, index) => ScriptedMember.start(index, index > 0)),
   );
@@ -30,7 +30,7 @@ t.test('a hundred members that have nothing new to say are decided about a few t
     const seconds = (performance.now() - sinceMs) / 1000;
     const made = decisions() - first;
     t.comment(`${made} decisions in ${seconds.toFixed(1)} s`);
-    t.ok(made <= 4 * seconds + 2, 'four a second');
+    t.ok(made <= seconds + 2, 'one a second');
     t.equal(published.length, settled, 'and nothing is published');
   });
 

@@ -14,6 +14,8 @@ export type Discovery = {
   dropped(): ReadonlySet<string>;
   /** Addresses of `destinations` whose servers are about to be stopped. */
   terminating(): ReadonlySet<string>;
+  /** Nothing was dropped that is still to be let go of. */
+  isSettled(): boolean;
   /** What the sources know of `address`; null where none names it. */
   destination(address: string): Destination | null;
   reports(): readonly SourceReport[];
@@ -89,6 +91,10 @@ class SourceSet implements Discovery {
 
   terminating(): ReadonlySet<string> {
     return this.#terminating;
+  }
+
+  isSettled(): boolean {
+    return this.#dropped.size === 0;
   }
 
   destination(address: string): Destination | null {
