@@ -63,8 +63,25 @@ export class RouteTls {
       ...(isIP(memberHost) === 0 ? { servername: memberHost } : {}),
       ...(session === undefined ? {} : { session }),
     });
-    if (this.#hasSessionCache) socket.on('session', (fresh: Buffer) => this.#keep(memberHost, fresh));
+    if (this.#hasSessionCache) this.#keepSessions(socket, memberHost);
     return socket;
+  }
+
+  /**
+   * Sessions come before the handshake is over (TLS 1.2) and behind it (TLS 1.3). Only those of a member that was verified
+   * are kept: one that is resumed is not asked for its name again.
+   */
+  #keepSessions(socket: TLSSocket, memberHost: string): void {
+    let early: Buffer | null = null;
+    let isVerified = false;
+    socket.once('secureConnect', () => {
+      isVerified = this.objection(socket) === null;
+      if (isVerified && early !== null) this.#keep(memberHost, early);
+    });
+    socket.on('session', (fresh: Buffer) => {
+      if (isVerified) this.#keep(memberHost, fresh);
+      else early = fresh;
+    });
   }
 
   /** Why a member's certificate will not do; null when it will. */
