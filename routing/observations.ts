@@ -134,6 +134,8 @@ export type FailureKind =
   | 'unknown-host'
   /** Something that does not speak MySQL listens there. */
   | 'not-mysql'
+  /** `offline_mode` is ON: whoever is no administrator is sent away. */
+  | 'offline-mode'
   | 'access-denied'
   /** The account may not read replication_group_members. */
   | 'missing-grant'
@@ -150,6 +152,7 @@ export const FAILURE_REASONS = {
   closed: 'closed the control session',
   'unknown-host': 'name does not resolve',
   'not-mysql': 'does not speak MySQL',
+  'offline-mode': 'is in offline mode',
   'access-denied': 'denies access to the monitoring account',
   'missing-grant': 'monitoring account lacks a grant',
   'tls-required': 'requires TLS',
@@ -288,9 +291,16 @@ export function standingAnswer(
   return nowMs - answer.askedAtMs <= ttlMs ? answer : null;
 }
 
-/** True when no MySQL server listens at the address: an answer too, and a sure one. Silence is not. */
+/** True when nobody is served at the address, by its own word: an answer too, and a sure one. Silence is not. */
 export function isGone(observation: Observation): boolean {
-  return observation.failure?.kind === 'refused' || observation.failure?.kind === 'not-mysql';
+  switch (observation.failure?.kind) {
+    case 'refused':
+    case 'not-mysql':
+    case 'offline-mode':
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** True when the address was asked at least once and the outcome is known. */

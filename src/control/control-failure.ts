@@ -68,6 +68,8 @@ const KIND_BY_NUMBER: ReadonlyMap<number, FailureKind> = new Map([
   /** ER_SESSION_WAS_KILLED, ER_CLIENT_INTERACTION_TIMEOUT */
   [3169, 'closed'],
   [4031, 'closed'],
+  /** ER_SERVER_OFFLINE_MODE */
+  [3032, 'offline-mode'],
   /** ER_ACCESS_DENIED_ERROR, ER_HOST_NOT_PRIVILEGED, ER_ACCESS_DENIED_NO_PASSWORD_ERROR */
   [1045, 'access-denied'],
   [1130, 'access-denied'],

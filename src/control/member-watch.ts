@@ -237,7 +237,7 @@ export class MemberWatch {
         }
         this.#stopDeadline();
         this.#link = { kind: 'idle', session };
-        this.#schedule(this.#backoff.nextMs());
+        this.#schedule(this.#retryMs(failure));
         this.#fail(failure);
       },
     );
@@ -310,7 +310,8 @@ export class MemberWatch {
   /** To be refused costs nobody anything, and a server that starts should be seen as soon as it listens. */
   #retryMs(failure: ControlFailure): number {
     if (failure.errorNumber === ER_ACCOUNT_HAS_BEEN_LOCKED) return LOCKED_WAIT_MS;
-    if (failure.kind === 'refused') return withJitter(this.#settings.intervalMs, this.#options.random);
+    if (failure.kind === 'refused' || failure.kind === 'offline-mode')
+      return withJitter(this.#settings.intervalMs, this.#options.random);
     return this.#backoff.nextMs();
   }
 

@@ -59,6 +59,15 @@ t.test('read-only is everything but OFF, whichever switch it is', async (t) => {
   t.throws(() => probe.read([], TIMES, UNKNOWN), /no row/);
 });
 
+t.test('offline mode is an answer that serves nobody, where the server has such a mode', async (t) => {
+  const probe = createPlainProbe(traitsOf({ ...MYSQL, offline_mode: 'OFF' }));
+  t.match(probe.text, /@@global\.offline_mode/);
+  t.match(probe.read([{ ...SELF, offlineMode: '0' }], TIMES, UNKNOWN), { serverUuid: 'uuid' });
+  const asked = () => probe.read([{ ...SELF, offlineMode: '1' }], TIMES, UNKNOWN);
+  t.throws(asked, { name: 'ControlFailure', message: /offline_mode is ON/ });
+  t.notMatch(createPlainProbe(traitsOf(MARIADB)).text, /offline_mode/);
+});
+
 t.test('a group tells its queue; a server with the plugin and no group tells its channels', async (t) => {
   const probe = createGroupProbe(traitsOf({ ...MYSQL, group_replication_group_name: '' }), true);
   const stats = [

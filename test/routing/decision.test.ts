@@ -348,6 +348,18 @@ const GROUP: readonly Case[] = [
     expect: 'rw=a ro=a cut=bc',
   },
   {
+    name: 'a secondary in offline mode serves nobody, though its group says that it is well',
+    seen: [says('a', HEALTHY), says('b', HEALTHY, { failure: 'offline-mode' }), says('c', HEALTHY)],
+    after: SETTLED,
+    expect: 'rw=a ro=ac drain=bc',
+  },
+  {
+    name: 'a primary in offline mode takes no writes, and nobody else does',
+    seen: [says('a', HEALTHY, { failure: 'offline-mode' }), says('b', HEALTHY), says('c', HEALTHY)],
+    after: SETTLED,
+    expect: 'rw= ro=bc drain=bc',
+  },
+  {
     name: 'seeds of different groups without a majority are an alarm',
     seen: [
       says('a', 'aOP', { groupName: 'one' }),

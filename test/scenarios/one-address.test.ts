@@ -34,6 +34,9 @@ t.test('a group of three behind one router', { skip: noMysql }, async (t) => {
   await t.test('a login the server refuses gets the server’s own refusal', (t) =>
     refusedLogin(t, group, router),
   );
+  await t.test('a secondary in offline mode gets no reader, and a primary in it no writer', (t) =>
+    offlineMode(t, group, router),
+  );
   await t.test('every session is accounted for', (t) => accounted(t, group, router));
   await t.test('the topology follows a switchover in under a second', (t) => followed(t, group, router));
   await t.test('health answers with three, one and no member', (t) => health(t, group, router));
@@ -99,6 +102,29 @@ async function refusedLogin(t: Test, group: Group, router: RouterProcess): Promi
   const direct = await refusalOf((await group.primary()).port, 'SELECT 1', wrong);
   t.match(direct, { errno: 1045, sqlState: '28000' });
   t.same(await refusalOf(router.ports.rw, 'SELECT 1', wrong), direct);
+}
+
+/** Its group says that such a member is well, and who connects is sent away. */
+async function offlineMode(t: Test, group: Group, router: RouterProcess): Promise<void> {
+  const [away, other] = await group.secondaries();
+  if (away === undefined || other === undefined) throw new Error('the group has no two secondaries');
+  await away.query('SET GLOBAL offline_mode = ON');
+  const { members } = await router.untilTopology(`${away.address} out of use`, (topology) =>
+    topology.members.some(({ address, acceptsReads }) => address === away.address && !acceptsReads),
+  );
+  const shown = members.find(({ address }) => address === away.address);
+  t.match(shown, { state: 'ONLINE', reason: 'is in offline mode' });
+  for (let visit = 0; visit < 4; visit += 1) t.equal(await memberBehind(router.ports.ro), other.port);
+  await away.query('SET GLOBAL offline_mode = OFF');
+  await router.untilServing(2);
+
+  const primary = await group.primary();
+  await primary.query('SET GLOBAL offline_mode = ON');
+  await router.untilTopology('no primary', (topology) => topology.primary === null);
+  const waiting = memberBehind(router.ports.rw);
+  await primary.query('SET GLOBAL offline_mode = OFF');
+  t.equal(await waiting, primary.port, 'who comes meanwhile waits');
+  await router.untilServing(2);
 }
 
 async function accounted(t: Test, group: Group, router: RouterProcess): Promise<void> {

@@ -160,6 +160,11 @@ export class RouterProcess {
     return this.#output.join('\n');
   }
 
+  /** What it has logged so far, in order. */
+  get log(): readonly LogLine[] {
+    return this.#log;
+  }
+
   /** Log lines of one kind, in order. */
   events(kind: string): readonly LogLine[] {
     return this.#log.filter(({ event }) => event === kind);

@@ -29,11 +29,13 @@ export type ServerTraits = {
   readonly mysqlxPort: number | null;
   /** Whether it says so itself that it speaks first in X Protocol: `mysqlx_enable_hello_notice`. */
   readonly hasMysqlxHello: boolean;
+  /** From MySQL 5.7.5 on. */
+  readonly hasOfflineMode: boolean;
 };
 
 export const DETECTION_QUERY =
   'SHOW GLOBAL VARIABLES WHERE Variable_name IN' +
-  " ('group_replication_group_name', 'mysqlx_port', 'mysqlx_enable_hello_notice', 'server_uuid', 'server_uid', 'super_read_only', 'version'," +
+  " ('group_replication_group_name', 'mysqlx_port', 'mysqlx_enable_hello_notice', 'server_uuid', 'server_uid', 'super_read_only', 'offline_mode', 'version'," +
   " 'wsrep_on', 'wsrep_provider', 'aurora_server_id')";
 
 /** @throws ControlFailure */
@@ -48,6 +50,7 @@ export function readTraits(rows: unknown): ServerTraits {
     isMariadb: /mariadb/i.test(values.get('version') ?? ''),
     mysqlxPort: mysqlxPort > 0 ? mysqlxPort : null,
     hasMysqlxHello: values.has('mysqlx_enable_hello_notice'),
+    hasOfflineMode: values.has('offline_mode'),
   };
 }
 

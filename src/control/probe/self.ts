@@ -2,6 +2,7 @@
  * What every server is asked about itself.
  */
 import type { MemberAnswer } from '../../../routing/observations.ts';
+import { ControlFailure } from '../control-failure.ts';
 import type { ServerTraits } from './detection.ts';
 import { isOn, numberIn, type Row, textIn, unexpected } from './rows.ts';
 
@@ -28,12 +29,20 @@ export function selfColumns(traits: ServerTraits): string {
     '@@global.innodb_read_only AS innodbReadOnly',
     `${traits.hasSuperReadOnly ? '@@global.super_read_only' : '0'} AS superReadOnly`,
     `${traits.hasMysqlxHello ? '@@global.mysqlx_enable_hello_notice' : '0'} AS mysqlxGreets`,
+    `${traits.hasOfflineMode ? '@@global.offline_mode' : '0'} AS offlineMode`,
   ].join(', ');
 }
 
-/** @throws ControlFailure when the server does not say who it is */
+/**
+ * A monitoring account that may administer the server goes on being answered in offline mode, while clients are sent away.
+ *
+ * @throws ControlFailure when the server does not say who it is, or is in offline mode
+ */
 export function selfIn(row: Row | undefined, traits: ServerTraits): SelfFacts {
   if (row === undefined) throw unexpected('no row about the server itself');
+  if (isOn(textIn(row, 'offlineMode'))) {
+    throw new ControlFailure('offline-mode', 'offline_mode is ON: clients are sent away', { isFatal: false });
+  }
   const serverUuid = textIn(row, 'serverUuid');
   if (serverUuid === '') throw unexpected('no identity');
   return {

@@ -1,0 +1,64 @@
+/**
+ * `npm run campaign:faults`: one fault after the other to a group of three and its router, under clients of all kinds, and
+ * what each did to them. Exit code 0 when nothing was lost, hung or leaked.
+ */
+import { parseArgs } from 'node:util';
+import {
+  isInOwnNetwork,
+  missingNetwork,
+  missingParts,
+  startAgainInOwnNetwork,
+} from '../../src/sandbox/index.ts';
+import { startNetworkGroup } from '../support/network-group.ts';
+import type { Scope } from '../support/scope.ts';
+import { GROUP_FAULTS } from './group-faults.ts';
+import { playFault, type Verdict } from './stage.ts';
+
+const USAGE = `npm run campaign:faults -- [options]
+  --faults a,b    of ${Object.keys(GROUP_FAULTS).join(', ')}; default all
+`;
+
+const { values } = parseArgs({
+  options: {
+    faults: { type: 'string', default: Object.keys(GROUP_FAULTS).join(',') },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+if (values.help) say(USAGE);
+else if (isInOwnNetwork()) process.exitCode = await campaign();
+else process.exitCode = await startInside();
+
+async function startInside(): Promise<number> {
+  const missing = (await missingParts('mysql')) || (await missingNetwork());
+  if (missing !== false) throw new Error(missing);
+  return startAgainInOwnNetwork([]);
+}
+
+async function campaign(): Promise<number> {
+  const ends: (() => unknown)[] = [];
+  const scope: Scope = {
+    teardown: (end) => void ends.unshift(end),
+    comment: (message) => say(`${new Date().toISOString().slice(11, 19)} ${message}`),
+  };
+  const verdicts: Verdict[] = [];
+  try {
+    const stage = await startNetworkGroup(scope);
+    for (const name of values.faults.split(',')) {
+      const fault = GROUP_FAULTS[name];
+      if (fault === undefined)
+        throw new Error(`--faults ${name}: there are ${Object.keys(GROUP_FAULTS).join(', ')}`);
+      verdicts.push(await playFault(scope, stage, name, fault));
+    }
+  } finally {
+    for (const end of ends) await end();
+  }
+  const bad = verdicts.filter(({ faults }) => faults.length > 0);
+  for (const { name, faults } of bad) say(`${name}: ${faults.join('; ')}`);
+  say(`${verdicts.length} faults, ${bad.length} of them not survived`);
+  return bad.length === 0 ? 0 : 1;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
