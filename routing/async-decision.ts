@@ -12,6 +12,7 @@ import {
   type DecisionMemory,
   FAILURE_REASONS,
   isGone,
+  isHeard,
   type MemberAnswer,
   standingAnswer,
 } from './observations.ts';
@@ -61,8 +62,19 @@ function assess(
   const writable = entries.filter((entry) => isWritable(input, entry));
   const standing = writable.filter((entry) => !hasBeenReplaced(entry, writable, writableSinceMs));
   const sources = standing.filter((entry) => !standing.some((other) => receivesFrom(entry, other)));
-  const [only] = sources.length === 1 ? sources : [];
+  const [only] = sources.length === 1 && mayChoose(input) ? sources : [];
   return { input, writable, primary: only ?? null };
+}
+
+/** The first choice is made when all have been heard: one that is slow to answer may be writable as well. */
+function mayChoose({ observations, previous, settings }: DecisionInput): boolean {
+  if (previous.primary !== null) return true;
+  return observations.every(
+    (observation) =>
+      isHeard(observation) ||
+      settings.dropped?.has(observation.address) === true ||
+      !settings.seeds.includes(observation.address),
+  );
 }
 
 function rememberWritable(
@@ -176,7 +188,10 @@ function reasonOf(situation: Situation, entry: Entry, fresh: MemberAnswer | null
   if (failure !== undefined && !(fresh !== null && failure === 'closed')) return FAILURE_REASONS[failure];
   if (fresh === null) return 'not heard of yet';
   if (!writable.includes(entry) || entry === primary) return '';
-  return primary === null ? 'writable, as another server is' : 'writable, but a replica';
+  if (primary !== null) return 'writable, but a replica';
+  return writable.length === 1
+    ? 'writable; others have not been heard yet'
+    : 'writable, as another server is';
 }
 
 /** Only when each has repeated it since there were several: a demotion and a promotion are not seen at one moment. */

@@ -12,6 +12,7 @@ import {
   FAILURE_REASONS,
   isGone,
   type MemberAnswer,
+  type Observation,
   standingAnswer,
   type ViewRow,
 } from './observations.ts';
@@ -21,6 +22,8 @@ import type { Member, MemberRole, MemberState, SessionFate, Topology } from './t
 import {
   type ChosenViews,
   chooseViews,
+  highestSeen,
+  isLeftBehind,
   newestOf,
   ownRow,
   rowOf,
@@ -33,9 +36,12 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
   const { nowMs, settings, previous, memory } = input;
   const ttlMs = settings.confirmationTtlMs;
   const allViews = viewsOf(input, groupName);
-  const chosen = chooseViews(allViews, memory.incarnation);
+  const seen = memory.newestView ?? null;
+  const found = chooseViews(allViews, memory.incarnation);
+  const leftBehind = found !== null && isLeftBehind(found, seen);
+  const chosen = leftBehind ? null : found;
   const isSinglePrimary = chosen?.newest.group.isSinglePrimary ?? previous.mode !== 'multi-primary';
-  const claims = settleClaims(allViews, isSinglePrimary, nowMs, {
+  const claims = settleClaims(leftBehind ? [] : allViews, isSinglePrimary, nowMs, {
     supportedMs: ttlMs,
     // Where all of them are there and will not be asked, that nobody else speaks for the primary says nothing.
     aloneMs: areAllDenied(input) ? ttlMs : ttlMs / 2,
@@ -49,6 +55,7 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
     groupName,
     reference,
     views: chosen?.views ?? [],
+    leftBehind,
     confirmedIds,
     isSinglePrimary,
   };
@@ -71,6 +78,7 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
       ...(chosen?.isSplit
         ? [`the group ${groupName} exists twice: it was bootstrapped while it was running`]
         : []),
+      ...(leftBehind ? [`nobody who answers knows the newest view of group ${groupName}: no writes`] : []),
       ...(chosen === null && hasLostQuorum(situation) ? [`the group ${groupName} has lost its quorum`] : []),
       ...foreignAlarms(situation),
     ],
@@ -83,6 +91,7 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
       ...memory,
       kind: 'group',
       incarnation: chosen?.incarnation ?? memory.incarnation,
+      newestView: highestSeen(chosen, seen),
       conflictSinceMs,
     },
   };
@@ -100,6 +109,8 @@ type Situation = {
   readonly reference: View | null;
   /** The views of the same incarnation. */
   readonly views: readonly View[];
+  /** Those who answer are not in the group any more, and do not know it yet. */
+  readonly leftBehind: boolean;
   readonly confirmedIds: ReadonlySet<string>;
   readonly isSinglePrimary: boolean;
 };
@@ -108,17 +119,18 @@ type Situation = {
 type Draft = Member & { readonly entry: Entry; readonly isSilent: boolean };
 
 function viewsOf(input: DecisionInput, groupName: string): readonly View[] {
-  const views: View[] = [];
+  const latest = new Map<string, { readonly observation: Observation; readonly answer: MemberAnswer }>();
   for (const observation of input.observations) {
     const answer = standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs);
-    const view = answer === null ? null : viewOf(observation, answer, groupName);
-    // A server under two names has answered twice: its later answer counts.
-    const twin = views.findIndex(({ memberId }) => memberId === view?.memberId);
-    if (view === null) continue;
-    if (twin === -1) views.push(view);
-    else if (view.answer.askedAtMs > (views[twin]?.answer.askedAtMs ?? 0)) views[twin] = view;
+    if (answer?.group?.groupName !== groupName) continue;
+    // A server under two names has answered twice: its later answer counts, also where that takes something back.
+    const twin = latest.get(answer.serverUuid)?.answer;
+    if (twin === undefined || answer.askedAtMs > twin.askedAtMs)
+      latest.set(answer.serverUuid, { observation, answer });
   }
-  return views;
+  return [...latest.values()].flatMap(
+    ({ observation, answer }) => viewOf(observation, answer, groupName) ?? [],
+  );
 }
 
 /** The newest view, or the newest that agrees with a primary just confirmed: some may lag behind it, or suspect it. */
@@ -211,8 +223,11 @@ function mayBeWritten(
   own: MemberAnswer | null,
   confirmedIds: ReadonlySet<string>,
 ): boolean {
-  if (situation.reference !== null) return confirmedIds.has(entry.id);
-  if (situation.input.settings.quorumLoss !== 'all' || own === null) return false;
+  // Its own word, and from where clients would be sent: under two names it may be met at only one of them.
+  if (own === null || entry.observation === undefined || !callsItselfPrimary(own)) return false;
+  if (situation.reference !== null)
+    return confirmedIds.has(entry.id) && viewOf(entry.observation, own, situation.groupName) !== null;
+  if (situation.input.settings.quorumLoss !== 'all' || situation.leftBehind) return false;
   // Without quorum by the operator's wish: still only a member that calls itself primary, and the only one to do so.
   const willing = situation.input.observations.filter((observation) => {
     const answer = standingAnswer(
@@ -222,7 +237,7 @@ function mayBeWritten(
     );
     return answer?.group?.groupName === situation.groupName && callsItselfPrimary(answer);
   });
-  return callsItselfPrimary(own) && (!situation.isSinglePrimary || willing.length === 1);
+  return !situation.isSinglePrimary || willing.length === 1;
 }
 
 function callsItselfPrimary(answer: MemberAnswer): boolean {
@@ -232,8 +247,8 @@ function callsItselfPrimary(answer: MemberAnswer): boolean {
 
 /** True when somebody of the group answers, is ONLINE, and sees too few others. */
 function hasLostQuorum(situation: Situation): boolean {
-  const { input, groupName, reference } = situation;
-  if (reference !== null) return false;
+  const { input, groupName, reference, leftBehind } = situation;
+  if (reference !== null || leftBehind) return false;
   return input.observations.some((observation) => {
     const answer = standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs);
     return answer?.group?.groupName === groupName && ownRow(answer)?.state === 'ONLINE';
@@ -283,7 +298,12 @@ function reasonOf(situation: Situation, entry: Entry, findings: Findings): strin
     if (fresh === null || state !== 'ONLINE') return FAILURE_REASONS[failure];
   }
   if (situation.reference === null) {
-    return hasLostQuorum(situation) ? 'no quorum' : fresh === null ? 'not confirmed' : `state ${state}`;
+    if (fresh === null) return hasLostQuorum(situation) ? 'no quorum' : 'not confirmed';
+    return situation.leftBehind
+      ? 'does not know the newest view'
+      : hasLostQuorum(situation)
+        ? 'no quorum'
+        : `state ${state}`;
   }
   if (row === undefined) return entry.id === '' ? 'not heard of yet' : 'not in the group';
   if (state !== 'ONLINE') return `state ${state}`;

@@ -197,6 +197,8 @@ export type DecisionSettings = {
   readonly seeds: readonly string[];
   /** Those of `seeds` that are to be given up. A group still decides itself who belongs to it. Default: none. */
   readonly dropped?: ReadonlySet<string>;
+  /** Those of `seeds` that no source names any more: which cluster is meant they have no say in. Default: none. */
+  readonly unnamed?: ReadonlySet<string>;
   /** Those of `seeds` whose servers are about to be stopped, as their platform says. Default: none. */
   readonly terminating?: ReadonlySet<string>;
   /** What members of a group without quorum may serve. */
@@ -228,6 +230,8 @@ export type DecisionMemory = {
   readonly kind: ClusterKind | null;
   /** The part of `view_id` that stays the same for as long as the group lives. */
   readonly incarnation: string | null;
+  /** The highest view seen of that incarnation; missing while none was seen. */
+  readonly newestView?: SeenView | null;
   /** Since when more than one member claims to be the one primary, or null. */
   readonly conflictSinceMs: number | null;
   /**
@@ -249,6 +253,9 @@ export type DecisionMemory = {
   /** Identities, or addresses, of members that are too far behind for reads. */
   readonly behind?: ReadonlySet<string>;
 };
+
+/** A view of a group: the other part of its `view_id`, and when somebody had said so first. */
+export type SeenView = { readonly incarnation: string; readonly sequence: number; readonly saidAtMs: number };
 
 export const EMPTY_MEMORY: DecisionMemory = {
   kind: null,

@@ -2,7 +2,14 @@
  * Who belongs to the cluster: seeds and discovered members as one list, each server once, in a stable order.
  */
 import { addressOf } from './address.ts';
-import { type DecisionInput, isHeard, type Observation, type ViewRow } from './observations.ts';
+import {
+  type DecisionInput,
+  isGone,
+  isHeard,
+  type Observation,
+  standingAnswer,
+  type ViewRow,
+} from './observations.ts';
 import type { Member } from './topology.ts';
 
 /** One entry of the list, before anything was concluded about it. */
@@ -42,10 +49,12 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
   const seen = new Set<string>();
   for (const address of input.settings.seeds) {
     const id = seedIdentity(input, byAddress.get(address), rows, before.byAddress.get(address), address);
-    // One server under two names is one member.
-    if (id !== '' && seen.has(id)) continue;
+    const twin = id === '' ? -1 : entries.findIndex((entry) => entry.id === id);
+    // One server under two names is one member, called by the first of them that leads to it.
+    if (twin === -1) entries.push(entryOf(id, address, true));
+    else if (isLost(input, entries[twin]?.observation) && isWell(byAddress.get(address)))
+      entries[twin] = entryOf(id, address, true);
     seen.add(id);
-    entries.push(entryOf(id, address, true));
   }
   const discovered: Entry[] = [];
   // A seed under another name than the group's would be met twice, so nobody is discovered before all seeds are heard.
@@ -70,6 +79,16 @@ export function createRoster(input: DecisionInput, rows: readonly ViewRow[] | nu
   }
   discovered.sort((a, b) => (a.address < b.address ? -1 : 1));
   return { entries: [...entries, ...discovered], alarms };
+}
+
+/** Nobody listens there any more, or one slow answer does not explain the silence. */
+function isLost({ nowMs, settings }: DecisionInput, observation: Observation | undefined): boolean {
+  if (observation === undefined || observation.failure === null) return false;
+  return isGone(observation) || standingAnswer(observation, nowMs, settings.confirmationTtlMs / 2) === null;
+}
+
+function isWell(observation: Observation | undefined): boolean {
+  return observation !== undefined && observation.answer !== null && observation.failure === null;
 }
 
 type MemberIndex = {

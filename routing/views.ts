@@ -6,7 +6,7 @@
  * group is bootstrapped, the sequence rises when members join or leave. A change of the primary alone does not move
  * it, so within one sequence the time of asking decides.
  */
-import type { GroupAnswer, MemberAnswer, Observation, ViewRow } from './observations.ts';
+import type { GroupAnswer, MemberAnswer, Observation, SeenView, ViewRow } from './observations.ts';
 
 /** A view with quorum, of a member that is ONLINE in it. */
 export type View = {
@@ -129,6 +129,23 @@ export function chooseViews(views: readonly View[], followed: string | null): Ch
   const newest = newestOf(counting);
   if (newest === null) return null;
   return { newest, views: counting, incarnation: chosen ?? followed, isSplit: incarnations.size > 1 };
+}
+
+/**
+ * True when the group has been seen further on, and nobody is left who knows: a member that slept through its own
+ * expulsion believes in its old view until it hears the others. What was said before then is late and no lie.
+ */
+export function isLeftBehind({ newest: { viewId, answer } }: ChosenViews, seen: SeenView | null): boolean {
+  if (seen === null || viewId === null || viewId.incarnation !== seen.incarnation) return false;
+  return viewId.sequence < seen.sequence && answer.askedAtMs >= seen.saidAtMs;
+}
+
+/** What to remember of the views there are. */
+export function highestSeen(chosen: ChosenViews | null, seen: SeenView | null): SeenView | null {
+  const viewId = chosen?.newest.viewId ?? null;
+  if (chosen === null || viewId === null) return seen;
+  if (seen?.incarnation === viewId.incarnation && seen.sequence >= viewId.sequence) return seen;
+  return { ...viewId, saidAtMs: chosen.newest.answer.answeredAtMs };
 }
 
 function onlineCount(view: View | null): number {

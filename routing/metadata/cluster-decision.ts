@@ -76,6 +76,7 @@ export function decideClusters(input: DecisionInput, picture: FactsPicture): Dec
     memory: {
       ...input.memory,
       incarnation: ofTarget?.memory.incarnation ?? null,
+      newestView: ofTarget?.memory.newestView ?? null,
       conflictSinceMs: ofTarget?.memory.conflictSinceMs ?? null,
       highestView: picture.highestView ?? input.memory.highestView ?? null,
       groups: Object.fromEntries(parts.map(({ cluster, decision }) => [cluster.groupName, decision.memory])),
@@ -141,8 +142,10 @@ function groupMemory(input: DecisionInput, facts: MetadataFacts, cluster: Metada
   const own = input.memory.groups?.[cluster.groupName];
   if (own !== undefined) return own;
   // A group that was followed before its metadata was known.
-  const { incarnation, conflictSinceMs } = input.memory;
-  return facts.clusters.length === 1 ? { ...EMPTY_MEMORY, incarnation, conflictSinceMs } : EMPTY_MEMORY;
+  const { incarnation, newestView = null, conflictSinceMs } = input.memory;
+  return facts.clusters.length === 1
+    ? { ...EMPTY_MEMORY, incarnation, newestView, conflictSinceMs }
+    : EMPTY_MEMORY;
 }
 
 type Place = { readonly kind: 'member' | 'read-replica'; readonly clusterId: string | null };

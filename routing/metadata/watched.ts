@@ -7,10 +7,13 @@ import type { MetadataFacts, MetadataInstance } from './facts.ts';
 
 /** The observation that speaks of `instance`: of the seed that turned out to be it, else of its endpoint. */
 export function observationOf(input: DecisionInput, instance: MetadataInstance): Observation | undefined {
+  const ofSeeds = input.observations.filter(
+    ({ address, answer }) => answer?.serverUuid === instance.id && input.settings.seeds.includes(address),
+  );
   return (
-    input.observations.find(
-      ({ address, answer }) => answer?.serverUuid === instance.id && input.settings.seeds.includes(address),
-    ) ?? input.observations.find(({ address }) => address === instance.endpoint)
+    ofSeeds.find(({ failure }) => failure === null) ??
+    ofSeeds[0] ??
+    input.observations.find(({ address }) => address === instance.endpoint)
   );
 }
 

@@ -169,3 +169,18 @@ t.test('the word of a primary that is gone lapses', async (t) => {
   const seen = silent.map((observation) => postponed(observation, later - NOW));
   t.equal(decide({ ...inputOf(seen, {}, before), nowMs: later }).topology.primary, null);
 });
+
+t.test('the first choice waits until all servers have been heard', async (t) => {
+  const unheard: Observation = { ...fails('b', 'timeout'), failure: null };
+  const first = decide(inputOf([writable('a'), unheard, replica('c', 'a')]));
+  t.equal(first.topology.primary, null);
+  t.match(first.topology.members[0]?.reason, /others have not been heard/);
+  t.equal(first.isInDoubt, true);
+  t.strictSame(first.topology.alarms, []);
+  const second = decide(inputOf([writable('a'), writable('b'), replica('c', 'a')], {}, first));
+  t.equal(second.topology.primary, null, 'and there are two');
+  const silent = decide(inputOf([writable('a'), fails('b', 'timeout'), replica('c', 'a')], {}, first));
+  t.equal(silent.topology.primary, 'a:3306', 'silence is heard');
+  const added = decide(inputOf([writable('a'), replica('c', 'a'), unheard], {}, silent));
+  t.equal(added.topology.primary, 'a:3306', 'what was chosen stays while a new one is asked');
+});

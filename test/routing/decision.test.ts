@@ -607,3 +607,35 @@ function answerOf(observation: Observation) {
   if (observation.answer === null) throw new Error('it has never answered');
   return observation.answer;
 }
+
+t.test('a member that its group has left behind is not believed when nobody else answers', async (t) => {
+  const settled = decide(
+    inputOf([
+      says('a', 'aOP bOS cOS', { viewId: '100:3', askedAtMs: NOW - 50 }),
+      says('b', 'bOP cOS', { viewId: '100:4' }),
+      says('c', 'bOP cOS', { viewId: '100:4' }),
+    ]),
+  );
+  t.equal(settled.topology.primary, 'b:3306');
+  const later = (viewId: string, facts = {}) =>
+    decide({
+      ...inputOf(
+        [
+          says('a', 'aOP bOS cOS', { viewId, askedAtMs: NOW + 50 }),
+          fails('b', 'refused'),
+          fails('c', 'refused'),
+        ],
+        facts,
+        settled,
+      ),
+      nowMs: NOW + 100,
+    });
+  const behind = later('100:3', { quorumLoss: 'all' });
+  t.equal(behind.topology.primary, null);
+  t.match(behind.topology.alarms, [/nobody who answers knows the newest view/]);
+  t.equal(behind.topology.members[0]?.reason, 'does not know the newest view');
+  t.equal(behind.topology.members[0]?.primarySessions, 'cut');
+  t.equal(behind.topology.members[1]?.primarySessions, 'keep', 'doubt takes nothing back');
+  t.equal(later('100:5').topology.primary, 'a:3306', 'it has come back');
+  t.equal(later('200:1').topology.primary, 'a:3306', 'the group was bootstrapped anew');
+});

@@ -1,7 +1,7 @@
 /** What becomes of members whose addresses come and go. */
 import t from 'tap';
 import { decide } from '../../routing/decision.ts';
-import { inputOf, NOW, says } from './group.ts';
+import { inputOf, inShort, NOW, says } from './group.ts';
 
 const HEALTHY = 'aOP bOS cOS';
 
@@ -67,5 +67,42 @@ t.test('without a group, what discovery has dropped is given up in good order', 
   t.match(
     after.topology.members.find(({ address }) => address === 'a:3306'),
     { acceptsWrites: false, primarySessions: 'drain' },
+  );
+});
+
+t.test('a server under two addresses is met at the one that leads to it', async (t) => {
+  const at = (address: string, seen: ReturnType<typeof says>) => ({ ...seen, address });
+  const seeds = ['vip:3306', 'a:3306', 'b:3306', 'c:3306'];
+  const others = [says('a', HEALTHY), says('b', HEALTHY), says('c', HEALTHY)];
+  const settled = decide(inputOf([at('vip:3306', says('a', HEALTHY)), ...others], { seeds }));
+  t.equal(settled.topology.primary, 'vip:3306');
+  t.equal(settled.topology.members.length, 3);
+
+  const after = (name: string, failure: 'refused' | 'timeout', askedAtMs: number) =>
+    decide(
+      inputOf([at('vip:3306', says(name, HEALTHY, { failure, askedAtMs })), ...others], { seeds }, settled),
+    );
+  t.equal(after('a', 'refused', NOW - 10).topology.primary, 'a:3306', 'nobody listens there any more');
+  t.equal(after('a', 'timeout', NOW - 2000).topology.primary, 'a:3306', 'silent for long');
+  t.equal(after('a', 'timeout', NOW - 200).topology.primary, 'vip:3306', 'one slow answer changes nothing');
+  const moved = decide(inputOf([at('vip:3306', says('b', HEALTHY)), ...others], { seeds }, settled));
+  t.equal(moved.topology.primary, 'a:3306', 'the address leads to another member');
+  t.equal(moved.topology.members.find(({ id }) => id === 'uuid-b')?.address, 'vip:3306');
+
+  const minority = at('vip:3306', says('a', 'aOP bUS cUS', { askedAtMs: NOW - 5 }));
+  const doubted = decide(
+    inputOf([minority, says('a', HEALTHY, { askedAtMs: NOW - 50 })], { seeds }, settled),
+  );
+  t.match(inShort(doubted), /^rw= .*no-quorum/, 'what it says at one of them counts for both');
+
+  const plain = [says('a', null, { readOnly: false }), says('b', null, { readOnly: true })];
+  const vip = at('vip:3306', says('a', null, { readOnly: false }));
+  const alone = decide(inputOf([vip, ...plain], { seeds: seeds.slice(0, 3) }));
+  t.equal(alone.topology.primary, 'vip:3306');
+  const gone = { ...vip, failure: { kind: 'refused' as const, atMs: NOW } };
+  t.equal(
+    decide(inputOf([gone, ...plain], { seeds: seeds.slice(0, 3) }, alone)).topology.primary,
+    'a:3306',
+    'without a group as well',
   );
 });

@@ -10,8 +10,9 @@ import {
   type Failure,
   type MemberAnswer,
   type Observation,
+  type ViewRow,
 } from '../../routing/observations.ts';
-import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
+import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
 import { parseViewId } from '../../routing/views.ts';
 import { settingsOf } from './group.ts';
 import { createRandom, type Random, SimulatedGroup, type SimulatedMember } from './simulated-group.ts';
@@ -31,6 +32,10 @@ class SimulatedProbes {
   readonly #group: SimulatedGroup;
   readonly #random: Random;
   readonly #underWay = new Map<string, Probe>();
+  /** Of each incarnation the highest view heard, and when it was heard first. */
+  readonly highest = new Map<string, { readonly sequence: number; readonly atMs: number }>();
+  /** Another address of the first member, which is its own; nobody listens there any more once it is closed. */
+  isAliasClosed = false;
   #isReliable = false;
 
   constructor(group: SimulatedGroup, random: Random) {
@@ -46,7 +51,9 @@ class SimulatedProbes {
     for (const address of this.observations.keys())
       if (!wanted.includes(address)) this.observations.delete(address);
     for (const address of wanted) {
-      const member = this.#group.members.find((candidate) => candidate.address === address);
+      const [first] = this.#group.members;
+      const member =
+        address === ALIAS ? first : this.#group.members.find((candidate) => candidate.address === address);
       if (!this.observations.has(address)) {
         this.observations.set(address, {
           address,
@@ -56,12 +63,17 @@ class SimulatedProbes {
         });
       }
       if (member === undefined) this.#fail(address, { kind: 'unknown-host', atMs: nowMs });
-      else this.#advance(member, nowMs);
+      else if (address === ALIAS && this.isAliasClosed) this.#close(nowMs);
+      else this.#advance(address, member, nowMs);
     }
   }
 
-  #advance(member: SimulatedMember, nowMs: number): void {
-    const { address } = member;
+  #close(nowMs: number): void {
+    this.#underWay.delete(ALIAS);
+    this.#fail(ALIAS, { kind: 'refused', atMs: nowMs });
+  }
+
+  #advance(address: string, member: SimulatedMember, nowMs: number): void {
     const probe = this.#underWay.get(address);
     if (probe === undefined) {
       if (!member.isAlive && !member.isCutOff) this.#fail(address, { kind: 'refused', atMs: nowMs });
@@ -82,13 +94,22 @@ class SimulatedProbes {
         probe.said = this.#group.answer(member, probe.askedAtMs);
     } else if (nowMs >= probe.returnsAtMs) {
       this.#underWay.delete(address);
+      const answer = { ...probe.said, answeredAtMs: nowMs };
       this.observations.set(address, {
         address,
         dial: { host: '10.0.0.1', port: 3306 },
-        answer: { ...probe.said, answeredAtMs: nowMs },
+        answer,
         failure: null,
       });
+      this.#remember(answer);
     }
+  }
+
+  #remember({ group, serverUuid, answeredAtMs }: MemberAnswer): void {
+    const view = parseViewId(group?.viewId ?? null);
+    if (view === null || group?.groupName !== 'group' || !hasOwnQuorum(group.rows, serverUuid)) return;
+    if (view.sequence <= (this.highest.get(view.incarnation)?.sequence ?? 0)) return;
+    this.highest.set(view.incarnation, { sequence: view.sequence, atMs: answeredAtMs });
   }
 
   #ask(nowMs: number): Probe {
@@ -103,6 +124,8 @@ class SimulatedProbes {
     if (before !== undefined) this.observations.set(address, { ...before, failure });
   }
 }
+
+const ALIAS = 'alias:3306';
 
 type Probe = {
   readonly askedAtMs: number;
@@ -157,7 +180,7 @@ function disturb(group: SimulatedGroup, random: Random): string {
 /** What must hold for every snapshot; null when it does. Written without the code under test. */
 function violation(
   topology: Topology,
-  observations: ReadonlyMap<string, Observation>,
+  { observations, highest }: SimulatedProbes,
   nowMs: number,
 ): string | null {
   const writable = topology.members.filter((member) => member.acceptsWrites);
@@ -181,10 +204,37 @@ function violation(
     if (own?.state !== 'ONLINE' || own.role !== 'PRIMARY') return 'a write to a member that is no primary';
     const present = answer.group.rows.filter((row) => row.state === 'ONLINE' || row.state === 'RECOVERING');
     if (present.length * 2 <= answer.group.rows.length) return 'a write to a minority';
+    const said = parseViewId(answer.group.viewId);
+    const known = said === null ? undefined : highest.get(said.incarnation);
+    if (said !== null && known !== undefined && said.sequence < known.sequence) {
+      const isBefore = answer.askedAtMs < known.atMs;
+      if (!isBefore && !isKnownNow(known.sequence, said.incarnation, observations, nowMs))
+        return 'a write to a member that its group has left behind';
+    }
     const outvoted = newerViewAgainst(member.id, answer, observations, nowMs);
     if (outvoted !== null) return `a write though the newer view of ${outvoted} has another primary`;
   }
   return null;
+}
+
+/** ONLINE by its own row, in a view with quorum. */
+function hasOwnQuorum(rows: readonly ViewRow[], id: string): boolean {
+  const present = rows.filter((row) => row.state === 'ONLINE' || row.state === 'RECOVERING').length;
+  return rows.find((row) => row.id === id)?.state === 'ONLINE' && present * 2 > rows.length;
+}
+
+/** Somebody who still answers for that view: then it is his word against the other's. */
+function isKnownNow(
+  sequence: number,
+  incarnation: string,
+  observations: ReadonlyMap<string, Observation>,
+  nowMs: number,
+): boolean {
+  return [...observations.values()].some(({ answer, failure }) => {
+    if (answer === null || failure?.kind === 'refused' || nowMs - answer.askedAtMs > TTL_MS) return false;
+    const view = parseViewId(answer.group?.viewId ?? null);
+    return view?.incarnation === incarnation && view.sequence >= sequence;
+  });
 }
 
 /** True when another member has named this one as primary since it spoke itself. */
@@ -232,7 +282,9 @@ function tellStory(seed: number): Ending {
   const group = new SimulatedGroup(size, random);
   const probes = new SimulatedProbes(group, random);
   const seeds = group.members.slice(0, 1 + Math.floor(random.next() * size)).map(({ name }) => name);
-  const settings = settingsOf(seeds.join(''), { confirmationTtlMs: TTL_MS });
+  const named = settingsOf(seeds.join(''), { confirmationTtlMs: TTL_MS });
+  const hasAlias = random.chance(0.5);
+  const settings = hasAlias ? { ...named, seeds: [ALIAS, ...named.seeds] } : named;
   let decision: Decision = {
     topology: EMPTY_TOPOLOGY,
     wanted: settings.seeds,
@@ -250,11 +302,12 @@ function tellStory(seed: number): Ending {
     const { topology, memory } = decision;
     decision = decide({ observations, previous: topology, memory, nowMs, settings });
     if (decision.topology.primary !== null) offered++;
-    return violation(decision.topology, probes.observations, nowMs);
+    return violation(decision.topology, probes, nowMs);
   };
 
   for (let index = 0; index < STORY_STEPS; index++) {
     if (index > 100 && random.chance(0.05)) story.push(`${index}: ${disturb(group, random)}`);
+    if (index > 100 && hasAlias && random.chance(0.01)) probes.isAliasClosed = !probes.isAliasClosed;
     const problem = step();
     if (problem !== null)
       return { offered, problem: `${problem}, at step ${index} after ${story.slice(-12).join(', ')}` };
@@ -267,9 +320,13 @@ function tellStory(seed: number): Ending {
       return { offered, problem: `${problem}, while healing after ${story.slice(-12).join(', ')}` };
   }
   const { topology } = decision;
-  const writable = topology.members.filter((member) => member.acceptsWrites).map(({ address }) => address);
+  const isAtAlias = (id: string) => id === group.members[0]?.uuid && !probes.isAliasClosed && hasAlias;
+  const addressOf = ({ id, address }: Member) => (isAtAlias(id) && address === ALIAS ? 'a:3306' : address);
+  const writable = topology.members.filter((member) => member.acceptsWrites).map(addressOf);
   const truth = group.truePrimaries.join();
-  const isWhole = topology.members.length === size && topology.members.every((member) => member.acceptsReads);
+  // Where nobody listens any more there is nobody, whoever was there last.
+  const members = topology.members.filter(({ address }) => address !== ALIAS || !probes.isAliasClosed);
+  const isWhole = members.length === size && members.every((member) => member.acceptsReads);
   if ([...writable].sort().join() !== truth || !isWhole || topology.alarms.length > 0) {
     const found = JSON.stringify(
       topology.members.map(({ address, role, state, reason }) => [address, role, state, reason]),
