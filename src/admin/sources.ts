@@ -37,6 +37,8 @@ export type AdminSources = {
   configReloads(): ReloadFacts;
   /** Events recorded since the start, by level. */
   eventsByLevel(): Readonly<Record<EventLevel, number>>;
+  /** Lines of the log that were dropped; none where there is no log. */
+  droppedLogLines?(): number;
   /** What the probes found, by the member's address; members never probed are missing. */
   memberProbes?(): ReadonlyMap<string, ProbeFacts>;
   /** Where addresses come from; none while there is no control plane. */

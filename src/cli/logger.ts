@@ -1,31 +1,27 @@
 /**
  * The log, on standard output: JSON lines for machines, or lines for people.
- *
- * Writing is asynchronous and bounded, because it must never stall the program: when nobody reads what was piped, lines
- * beyond MAX_QUEUED_BYTES are dropped and counted. What is queued is written out when the process exits.
  */
 import pino, { type DestinationStream, type Logger } from 'pino';
 import type { Config } from '../config/config.ts';
 import { MASK } from '../config/problems.ts';
+import { createLogOutput } from './log-output.ts';
 
 export type ProgramLog = {
   readonly log: Logger;
-  /** Lines dropped so far because standard output was not read. */
+  /** Lines dropped so far because standard output did not take them. */
   droppedLines(): number;
-  /** Writes out what is queued, now. */
-  flush(): void;
+  /** Waits until what is queued is written, within limits. */
+  flush(): Promise<void>;
 };
 
 /** `isTerminal` decides what `format: auto` becomes. */
 export async function createLogger(settings: Config['log'], isTerminal: boolean): Promise<ProgramLog> {
-  let dropped = 0;
-  const output = pino.destination({ dest: 1, sync: false, maxLength: MAX_QUEUED_BYTES });
-  output.on('drop', () => dropped++);
+  const output = createLogOutput(STANDARD_OUTPUT);
   const isPretty = settings.format === 'pretty' || (settings.format === 'auto' && isTerminal);
   return {
     log: createLog(settings.level, isPretty ? await prettyStream(output, isTerminal) : output),
-    droppedLines: () => dropped,
-    flush: () => output.flushSync(),
+    droppedLines: () => output.droppedLines(),
+    flush: () => output.flush(),
   };
 }
 
@@ -56,5 +52,4 @@ async function prettyStream(output: DestinationStream, isTerminal: boolean): Pro
 
 const SECRET_PATHS = ['password', '*.password', '*.*.password', 'passwd', '*.passwd', 'secret', '*.secret'];
 
-/** About ten thousand lines. */
-const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
+const STANDARD_OUTPUT = 1;

@@ -268,6 +268,7 @@ export class Router {
       }),
       configReloads: () => this.#reloads,
       eventsByLevel: () => this.#events.countByLevel(),
+      droppedLogLines: () => this.#logger.droppedLines(),
       memberProbes: () => this.#controlPlane?.memberProbes() ?? new Map(),
       discovery: () => this.#controlPlane?.discovery() ?? [],
     };

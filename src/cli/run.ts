@@ -45,7 +45,7 @@ export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> 
   } finally {
     process.off('SIGHUP', onReload);
     orders.close();
-    logger.flush();
+    await logger.flush();
   }
 }
 

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import t, { type Test } from 'tap';
+import { reservePorts } from '../../src/sandbox/ports.ts';
 import { errorName } from '../support/clients.ts';
 import { ScriptedServer, serveOk } from '../support/scripted-server.ts';
 import { until as untilWithin } from '../support/until.ts';
@@ -133,6 +134,28 @@ t.test(
     );
   },
 );
+
+t.test('a log on a disk that is full stops neither the router nor its end', async (t) => {
+  const [admin = 0] = await reservePorts(1, t.testdir());
+  const given = flags({ admin: `127.0.0.1:${admin}`, more: ['--drain-delay=0'] });
+  const under = ['sh', '-c', 'exec "$@" > /dev/full', 'sh'];
+  const router = new Program(t, ['run', ...given], { under });
+  const isAlive = () =>
+    fetch(`http://127.0.0.1:${admin}/livez`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  await until('it is alive', isAlive);
+  router.signal('SIGTERM');
+  t.equal(await router.exit(), 0);
+});
+
+t.test('who reads no more than the first line of the help sees no error', async (t) => {
+  const help = new Program(t, ['run', '--help'], { under: ['sh', '-c', '"$@" | head -1', 'sh'] });
+  await help.exit();
+  t.match(help.out, /^Usage: fairlead run/);
+  t.equal(help.error, '');
+});
 
 t.test('a second SIGTERM ends a drain at once', async (t) => {
   const router = await startRouter(t, { more: ['--drain-delay=1m', '--drain-timeout=2m'] });

@@ -12,7 +12,7 @@ const missing = await missingParts('mysql', 'wordpress', 'chromium');
 t.test('a site is written and read through the router', { skip: missing }, async (t) => {
   const sandbox = await createSandbox({ log: (message) => t.comment(message) });
   t.teardown(() => sandbox.close());
-  const { group, site } = await setStage(sandbox);
+  const { group, site, ports } = await setStage(sandbox);
   t.teardown(() => site.stop());
   const browser = await startBrowser(sandbox);
   t.teardown(() => browser.close());
@@ -21,6 +21,19 @@ t.test('a site is written and read through the router', { skip: missing }, async
   const post = await publishPost(page, site, 'Around the obstacle', 'A rope that does not chafe.');
   t.match(post.url, /around-the-obstacle/, 'a person logs in and publishes a post with a picture');
   t.ok(await readPost(browser, post), 'a visitor reads it, and the picture is drawn');
+
+  for (const width of [1280, 375]) {
+    const status = await browser.newPage({ viewport: { width, height: 800 } });
+    await status.goto(`http://127.0.0.1:${ports.admin}/`);
+    t.equal(
+      await status.locator('tbody tr', { hasText: 'PRIMARY' }).count(),
+      1,
+      'the router’s page shows it',
+    );
+    const needed = await status.evaluate('document.documentElement.scrollWidth');
+    t.equal(needed, width, `and needs no more room than a screen of ${width} pixels has`);
+    await status.close();
+  }
 
   const pages = [
     { url: post.url, contains: post.text },

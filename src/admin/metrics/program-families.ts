@@ -111,6 +111,13 @@ export function programFamilies(
         for (const [level, count] of Object.entries(sources.eventsByLevel())) write({ level }, count);
       },
     },
+    {
+      kind: 'counter',
+      name: 'fairlead_log_lines_dropped_total',
+      help: 'Lines of the log that were dropped because standard output did not take them.',
+      labelNames: [],
+      collect: (write) => write(NO_LABELS, sources.droppedLogLines?.() ?? 0),
+    },
     gauge('fairlead_data_threads', 'Data threads configured.', () => sources.threads),
     gauge('fairlead_data_threads_alive', 'Data threads running now.', () => sources.threadsAlive()),
     ...threadFamilies(counters),

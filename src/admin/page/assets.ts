@@ -84,7 +84,7 @@ a { color: inherit; }
   .summary .figure:first-child { grid-column: 1 / -1; }
   header .facts { margin-left: 0; width: 100%; }
   table, tbody, tr, th[scope="row"] { display: block; }
-  thead { position: absolute; clip-path: inset(50%); height: 1px; overflow: hidden; }
+  thead { position: absolute; clip-path: inset(50%); width: 1px; height: 1px; overflow: hidden; }
   tbody tr { padding: .5rem .75rem; }
   tbody tr + tr { border-top: 1px solid var(--line); }
   th[scope="row"], td { border: 0; padding: .1rem 0; text-align: left; }
