@@ -1,14 +1,15 @@
 /**
  * Bytes through a bare handle: what the event loop calls is ours, and nothing is allocated for a chunk.
  *
- * All wires of a thread read into one buffer. A chunk is written to the peer's file descriptor while it is still lent. A
- * write by the handle would not do: when the kernel takes only a part, libuv keeps a pointer into the lent buffer, and
- * the next wire that reads would write over bytes that are not sent yet. A write to the descriptor says how much was
- * taken; the rest (only ever under backpressure) is copied and queued.
+ * All wires of a thread read into one buffer (read-buffer.ts). A chunk is written to the peer's file descriptor while it is
+ * still lent: when the kernel takes only a part, that write says so, and the rest (only ever under backpressure) is copied and
+ * queued. A write by the handle would keep a pointer into the lent buffer. It is quicker, though, so a short chunk is written by
+ * the handle where the kernel may be expected to have room: the peer has spoken since it was last written to.
  */
 import { writeSync } from 'node:fs';
 import { isIPv6, type Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { ReadBuffer } from './read-buffer.ts';
 import {
   type HandleRequest,
   requestFor,
@@ -22,19 +23,23 @@ import { type Endpoint, isErrno, SERVER_KEEP_ALIVE_SECONDS, type Wire, type Wire
 /** What the bare wires of a thread share. */
 export type BareTcp = {
   readonly binding: TcpBinding;
-  readonly readBuffer: Buffer;
+  readonly reads: ReadBuffer;
   /** The handles' `onread`. */
   readonly onRead: (this: TcpHandle) => void;
   /** Connections to servers that were made since `probeServers` was last called. */
   readonly fresh: Set<BareWire>;
+  /** For the next write of a loan: a handle takes a request only when it cannot write all of it at once. */
+  spareRequest: HandleRequest;
 };
 
-export function createBareTcp(binding: TcpBinding, readBuffer: Buffer): BareTcp {
+/** @param bufferBytes what is read at most at once */
+export function createBareTcp(binding: TcpBinding, bufferBytes: number): BareTcp {
   const { state, readBytesAt } = binding;
   return {
     binding,
-    readBuffer,
+    reads: new ReadBuffer(bufferBytes),
     fresh: new Set(),
+    spareRequest: new binding.WriteRequest(),
     onRead() {
       if (this.owner instanceof BareWire) this.owner.onRead(state[readBytesAt] ?? 0);
     },
@@ -66,6 +71,8 @@ export class BareWire implements Wire {
   /** Cleared by `end`, `destroy` and a failed write: nothing may be written any more. */
   #isWritable = true;
   #hasPeerEnded = false;
+  /** The peer has sent something since it was last written to. */
+  #hasHeard = false;
   #isFinSent = false;
   /** While the connection does not stand yet. */
   #onConnect: (() => void) | null = null;
@@ -77,7 +84,7 @@ export class BareWire implements Wire {
     this.#fd = handle.fd;
     handle.owner = this;
     handle.onread = tcp.onRead;
-    handle.useUserBuffer(tcp.readBuffer);
+    tcp.reads.enter(handle);
   }
 
   /** Takes over an accepted handle, and starts reading from it. */
@@ -105,6 +112,11 @@ export class BareWire implements Wire {
     if (!this.#isWritable || start === end) return 0;
     let next = start;
     if (this.#queuedBytes === 0) {
+      if (this.#hasHeard) {
+        this.#hasHeard = false;
+        const loan = this.#tcp.reads.loan(buffer, start, end);
+        if (loan !== null) return this.#writeLoan(loan);
+      }
       next += this.#writeNow(buffer, start, end);
       if (next === end || !this.#isWritable) return 0;
     }
@@ -188,6 +200,7 @@ export class BareWire implements Wire {
     this.#isReading = false;
     this.#queuedBytes = 0;
     this.#tcp.fresh.delete(this);
+    this.#tcp.reads.leave(handle);
     return handle;
   }
 
@@ -200,8 +213,9 @@ export class BareWire implements Wire {
     this.#fd = -1;
     this.#isWritable = false;
     handle.owner = undefined;
+    this.#tcp.reads.leave(handle);
     // The lent buffer stays the handle's: whoever wraps the socket reads by itself.
-    const onread = { buffer: this.#tcp.readBuffer, callback: () => true };
+    const onread = { buffer: this.#tcp.reads.bytes, callback: () => true };
     const socket = socketWithHandle(handle, { allowHalfOpen: true, onread });
     socket.pause();
     return socket;
@@ -214,7 +228,10 @@ export class BareWire implements Wire {
 
   /** Called by the handle. */
   onRead(bytesOrError: number): void {
-    if (bytesOrError > 0) return this.#owner.wireRead(this.#tcp.readBuffer, bytesOrError);
+    if (bytesOrError > 0) {
+      this.#hasHeard = true;
+      return this.#owner.wireRead(this.#tcp.reads.bytes, bytesOrError);
+    }
     if (bytesOrError === 0) return;
     this.#isReading = false;
     if (bytesOrError !== UV_EOF) return this.#fail('read', bytesOrError);
@@ -270,9 +287,27 @@ export class BareWire implements Wire {
 
   /** @returns whether some of it is left for later: then `oncomplete` is called */
   #queue(bytes: Buffer, oncomplete: (this: HandleRequest, status: number) => void): boolean {
-    const { WriteRequest, state, isWriteUnfinishedAt } = this.#tcp.binding;
-    const request = requestFor(this, WriteRequest, oncomplete);
+    const request = requestFor(this, this.#tcp.binding.WriteRequest, oncomplete);
     request.buffer = bytes;
+    return this.#submit(request, bytes);
+  }
+
+  /** @returns bytes now waiting */
+  #writeLoan(loan: Buffer): number {
+    const tcp = this.#tcp;
+    const request = tcp.spareRequest;
+    if (!this.#submit(request, loan)) return 0;
+    request.owner = this;
+    request.oncomplete = onWritten;
+    request.buffer = loan;
+    tcp.spareRequest = new tcp.binding.WriteRequest();
+    tcp.reads.replace();
+    return this.#queuedBytes;
+  }
+
+  /** @returns whether the handle has kept `request`, and a part of `bytes` */
+  #submit(request: HandleRequest, bytes: Buffer): boolean {
+    const { state, isWriteUnfinishedAt } = this.#tcp.binding;
     const status = this.#handle?.writeBuffer(request, bytes) ?? 0;
     if (status !== 0) this.#writeFailed(errnoError('write', status));
     if (status !== 0 || state[isWriteUnfinishedAt] === 0) return false;

@@ -2,6 +2,7 @@
  * Turns the boundaries the tracker finds into counters, and keeps what the session wants to know of itself: whether a
  * command is in flight, and since when.
  */
+import { performance } from 'node:perf_hooks';
 import type { OpaqueReason, SessionFacts, TrackerSink } from '../../protocol/command-tracker.ts';
 import { COM_QUIT, COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA } from '../../protocol/commands.ts';
 import { ERRORS } from '../../protocol/error-codes.ts';
@@ -31,6 +32,8 @@ export class CommandMeter implements TrackerSink {
   #answers = 0;
   /** When the oldest of them became the server's to answer; with none, when the last answer or the login was over. */
   #sinceMs = performance.now();
+  /** The time in the chunk that is being walked over; 0 until somebody has asked. */
+  #chunkMs = 0;
   #isAnswering = false;
   #hasQuit = false;
   #isInTransaction = false;
@@ -75,6 +78,11 @@ export class CommandMeter implements TrackerSink {
     return this.#hasQuit;
   }
 
+  /** To be called before a chunk is walked over: all that is found in it happens at one time, and the clock is read once. */
+  chunkCame(): void {
+    this.#chunkMs = 0;
+  }
+
   commandBegan(command: number): void {
     const { cells } = this.#context;
     const kind = Math.min(command, COMMAND_KINDS - 1);
@@ -83,13 +91,13 @@ export class CommandMeter implements TrackerSink {
     if (command === COM_QUIT) this.#hasQuit = true;
     if (command === COM_QUIT || command === COM_STMT_CLOSE || command === COM_STMT_SEND_LONG_DATA) return;
     if (this.#awaited++ > 0) return;
-    this.#sinceMs = performance.now();
+    this.#sinceMs = this.#nowMs();
     add(cells, this.#routeOffset + ROUTE.sessionsBusy, 1);
   }
 
   responseBegan(): void {
     this.#isAnswering = true;
-    const seconds = (performance.now() - this.#sinceMs) / 1000;
+    const seconds = (this.#nowMs() - this.#sinceMs) / 1000;
     observeSeconds(this.#context.cells, this.#routeOffset + ROUTE.firstByteSeconds, seconds);
   }
 
@@ -97,7 +105,7 @@ export class CommandMeter implements TrackerSink {
     this.#isAnswering = false;
     this.#answers++;
     const { cells } = this.#context;
-    const nowMs = performance.now();
+    const nowMs = this.#nowMs();
     observeSeconds(cells, this.#routeOffset + ROUTE.commandSeconds, (nowMs - this.#sinceMs) / 1000);
     // Of pipelined commands each is timed from the end of the one before: that is when the server turned to it.
     this.#sinceMs = nowMs;
@@ -126,6 +134,11 @@ export class CommandMeter implements TrackerSink {
     this.#awaited = 0;
     this.#isInTransaction = false;
     this.#facts = null;
+  }
+
+  #nowMs(): number {
+    if (this.#chunkMs === 0) this.#chunkMs = performance.now();
+    return this.#chunkMs;
   }
 
   #noteTransaction(facts: Readonly<SessionFacts>): void {

@@ -37,6 +37,7 @@ export class CommandWatch {
 
   /** @returns where it stopped, as `CommandTracker.onClientBytes` */
   onClientBytes(buffer: Buffer, start: number, end: number): number {
+    this.#meter.chunkCame();
     return this.#tracker.onClientBytes(buffer, start, end);
   }
 
@@ -50,6 +51,7 @@ export class CommandWatch {
   }
 
   onServerBytes(buffer: Buffer, start: number, end: number): void {
+    this.#meter.chunkCame();
     this.#tracker.onServerBytes(buffer, start, end);
   }
 

@@ -54,7 +54,7 @@ export class SocketWire implements Wire {
     if (!this.#isWritable || start === end) return 0;
     const bytes = buffer.subarray(start, end);
     // Lent bytes are the next wire's when this returns.
-    const isLent = buffer.buffer === this.tcp?.readBuffer.buffer;
+    const isLent = this.tcp?.reads.isOverwritten(buffer) ?? false;
     const isTaken = this.#socket.write(isLent ? Buffer.from(bytes) : bytes);
     return isTaken ? 0 : this.#socket.writableLength;
   }

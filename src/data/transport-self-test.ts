@@ -23,7 +23,7 @@ export type TransportChoice = {
 export async function chooseTransport(mode: RelayMode, bufferBytes: number): Promise<TransportChoice> {
   if (mode === 'portable') return { transport: { kind: 'portable' }, reason: '' };
   try {
-    const tcp = createBareTcp(tcpBinding(), Buffer.allocUnsafeSlow(bufferBytes));
+    const tcp = createBareTcp(tcpBinding(), bufferBytes);
     const fast: Transport = { kind: 'fast', tcp };
     await proveTransport(fast);
     return { transport: fast, reason: '' };

@@ -136,7 +136,7 @@ export class TlsWire implements Wire {
 
   /** Called by the handle. */
   onRead(bytesOrError: number): void {
-    if (bytesOrError > 0) return this.#owner.wireRead(this.#tcp.readBuffer, bytesOrError);
+    if (bytesOrError > 0) return this.#owner.wireRead(this.#tcp.reads.forTls, bytesOrError);
     if (bytesOrError === 0 || this.#hasPeerEnded) return;
     if (bytesOrError !== UV_EOF) return this.fail(errnoError('read', bytesOrError));
     this.#hasPeerEnded = true;
@@ -178,7 +178,7 @@ export class TlsWire implements Wire {
     this.#handle = handle;
     handle.owner = this;
     handle.onread = onRead;
-    handle.useUserBuffer(this.#tcp.readBuffer);
+    handle.useUserBuffer(this.#tcp.reads.forTls);
     return true;
   }
 
