@@ -108,7 +108,11 @@ function withReachAlarm(input: DecisionInput, decision: Decision): Decision {
   );
   if (isAnyAnswering || observations.length === 0 || !observations.every(isHeard)) return decision;
   const { topology } = decision;
-  return { ...decision, topology: { ...topology, alarms: [...topology.alarms, 'no member answers'] } };
+  const isShutOut = observations.every(({ failure }) => failure !== null && SHUT_OUT.includes(failure.kind));
+  const alarm = isShutOut
+    ? 'no member can be asked: the monitoring account is not let in or lacks a grant'
+    : 'no member answers';
+  return { ...decision, topology: { ...topology, alarms: [...topology.alarms, alarm] } };
 }
 
 /** Tells why the metadata does not count, where somebody wants it to. */
@@ -144,3 +148,6 @@ function withMetadataState(
     },
   };
 }
+
+/** The servers are there: it is the account that somebody has to look at. */
+const SHUT_OUT: readonly FailureKind[] = ['access-denied', 'missing-grant'];

@@ -1,7 +1,13 @@
 /**
  * Members that were asked and say nothing.
  */
-import { type DecisionInput, type FailureKind, type Observation, standingAnswer } from './observations.ts';
+import {
+  type DecisionInput,
+  FAILURE_REASONS,
+  type FailureKind,
+  type Observation,
+  standingAnswer,
+} from './observations.ts';
 import type { Entry } from './roster.ts';
 import type { Member } from './topology.ts';
 
@@ -19,7 +25,7 @@ export function leaveOutSilent<M extends Member & { readonly isSilent: boolean }
   if (!members.some((member) => member.acceptsReads && !member.isSilent)) return members;
   return members.map((member) =>
     member.acceptsReads && member.isSilent && !member.acceptsWrites
-      ? { ...member, acceptsReads: false }
+      ? { ...member, acceptsReads: false, reason: member.reason || FAILURE_REASONS.timeout }
       : member,
   );
 }

@@ -225,6 +225,7 @@ export class Router {
       config: this.#config,
       events: this.#events,
       publish: (topology) => this.#dataPlane?.publish(topology),
+      onDecided: (forMs) => this.#dataPlane?.noteDecision(forMs),
     });
   }
 

@@ -58,6 +58,8 @@ export type ControlPlaneOptions = {
   readonly events: EventLog;
   /** Called with every new topology, in order of version. */
   publish(topology: Topology): void;
+  /** The members were looked over, whether that changed anything or not; it stands for `forMs`. */
+  readonly onDecided?: (forMs: number) => void;
   /** Default: of the system. The control plane closes it. */
   readonly resolver?: NameResolver;
   /** Monotonic milliseconds; default performance.now. */
@@ -89,6 +91,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
 class Control implements ControlPlane {
   readonly #events: EventLog;
   readonly #publish: (topology: Topology) => void;
+  readonly #onDecided: ControlPlaneOptions['onDecided'];
   readonly #resolver: NameResolver;
   readonly #now: () => number;
   readonly #random: () => number;
@@ -113,6 +116,7 @@ class Control implements ControlPlane {
   constructor(options: ControlPlaneOptions) {
     this.#config = options.config;
     this.#publish = options.publish;
+    this.#onDecided = options.onDecided;
     this.#resolver = options.resolver ?? createNameResolver(options.config.dns);
     this.#now = options.now ?? (() => performance.now());
     this.#events = dampEvents(options.events, this.#now);
@@ -228,6 +232,7 @@ class Control implements ControlPlane {
     if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
     this.#memory = decision.memory;
     const isNews = this.#accept(decision, cause);
+    this.#onDecided?.(this.#config.probe.confirmationTtlMs);
     this.#registration.consider(this.#topology);
     this.#setPace(decision.isInDoubt, isNews);
     return decision.isInDoubt ? 'in-doubt' : this.#calm();

@@ -374,8 +374,11 @@ function leastWaitMs({ kind, errorNumber }: ControlFailure): number {
 }
 
 const NO_LINK: Link = { kind: 'none' };
-/** After its deadline an unanswered probe is waited for this long before another session is tried. */
-const PROBE_PATIENCE_MS = 10_000;
+/**
+ * After its deadline an unanswered probe is waited for this long before another session is tried: where packets were lost for a
+ * while, the kernel sends again after ever longer pauses, and a new session is there sooner than the old one wakes up.
+ */
+const PROBE_PATIENCE_MS = 3000;
 /** Longer, because a server counts those that leave before they have logged in, and at 100 of them lets in nobody. */
 const GREETING_PATIENCE_MS = 30_000;
 /** A server that ends each session after its first answer is not hammered. */

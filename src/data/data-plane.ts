@@ -15,8 +15,10 @@ import {
   forgetThread,
   MEMBER,
   memberOffset,
+  sharedHeader,
   threadCells,
 } from '../shared/counters.ts';
+import { noteDecision } from '../shared/decision-lapse.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { GuidelineFacts } from '../shared/guideline.ts';
 import { messageOf } from '../shared/message-of.ts';
@@ -72,6 +74,7 @@ export class DataPlane {
   readonly #guidelines: GuidelineStore;
   readonly #workers: (Worker | null)[];
   readonly #restartDelays: readonly RestartDelay[];
+  readonly #header: Int32Array;
   #config: DataConfig;
   #topology: Topology;
   #isClosing = false;
@@ -89,6 +92,7 @@ export class DataPlane {
     this.threads = CAN_SHARE_PORTS ? options.config.threads : 1;
     this.#config = this.#dataConfig(options.config);
     this.counters = createCounterMemory(this.threads);
+    this.#header = sharedHeader(this.counters);
     this.#routes = new RouteTable(options.config.routes);
     this.#workers = Array.from({ length: this.threads }, () => null);
     this.#restartDelays = this.#workers.map(createRestartDelay);
@@ -166,6 +170,11 @@ export class DataPlane {
     this.#topology = topology;
     this.#guidelines.consider(topology);
     this.#post({ kind: 'topology', topology });
+  }
+
+  /** The topology was looked over, whether it has changed or not; it stands for `forMs`. */
+  noteDecision(forMs: number): void {
+    noteDecision(this.#header, forMs);
   }
 
   /**

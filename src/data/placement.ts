@@ -17,6 +17,7 @@ import {
   observeSeconds,
   ROUTE,
 } from '../shared/counters.ts';
+import { hasDecisionLapsed } from '../shared/decision-lapse.ts';
 import type { SignalKind } from '../shared/signals.ts';
 import type { Connection } from './connection.ts';
 import { Dial, type DialOutcome } from './dial.ts';
@@ -133,8 +134,13 @@ export class Placement implements HeldSession {
   #tryCandidates(): void {
     const topology = this.#reach.topology();
     const { isQuarantined } = this.#reach.quarantine;
-    this.#untried = this.#choice?.candidates(topology, isQuarantined) ?? this.#byRole(topology);
-    this.#hasTried = this.#untried.length > 0;
+    const isLapsed = this.#route.bound.role === 'primary' && hasDecisionLapsed(this.#context.header);
+    if (isLapsed) this.#lastFailure = 'it was not looked for too long who is primary';
+    this.#untried = isLapsed
+      ? []
+      : (this.#choice?.candidates(topology, isQuarantined) ?? this.#byRole(topology));
+    // The next decision need not bring a new topology.
+    this.#hasTried = isLapsed || this.#untried.length > 0;
     this.#errorBefore = this.#serverError;
     this.#serverError = null;
     this.#dialNext();

@@ -175,11 +175,16 @@ const THREAD_BYTES = CELLS_BYTES + CLIENT_TABLE_BYTES;
 /**
  * In front of the blocks, 32-bit integers that all threads change together, with Atomics: the round-robin position of
  * each route, the sessions open on each route, the sessions open and held in all, two of connect-errors.ts, the load of
- * each member, and the round-robin position of each route of a routing guideline. The table of connect-errors.ts follows them.
+ * each member, the round-robin position of each route of a routing guideline, and when the last decision lapses. The table of connect-errors.ts follows them.
  */
-const HEADER_INTS = 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS + MAX_GUIDELINE_SLOTS;
+const HEADER_INTS = alignedInts(2 * MAX_ROUTES + 5 + MAX_MEMBER_SLOTS + MAX_GUIDELINE_SLOTS);
 const CONNECT_ERRORS_AT = HEADER_INTS * 4;
 const HEADER_BYTES = CONNECT_ERRORS_AT + CONNECT_ERROR_BYTES;
+
+/** What follows is of 64 bits. */
+function alignedInts(ints: number): number {
+  return ints + (ints % 2);
+}
 
 /** Makes the memory for `threads` data threads. */
 export function createCounterMemory(threads: number): SharedArrayBuffer {
@@ -223,7 +228,7 @@ export function sharedHeader(memory: SharedArrayBuffer): Int32Array {
   return new Int32Array(memory, 0, HEADER_INTS);
 }
 
-/** Indices into the shared header; the first two take a route's index on top, the last one a member's slot. */
+/** Indices into the shared header; some take the index of a route, of a guideline's route or of a member on top. */
 export const HEADER = {
   roundRobinPosition: 0,
   openOnRoute: MAX_ROUTES,
@@ -234,6 +239,8 @@ export const HEADER = {
   loadOnMember: 2 * MAX_ROUTES + 4,
   /** Takes the index of a guideline's route on top. */
   guidelinePosition: 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS,
+  /** See decision-lapse.ts; 0 before the first decision. */
+  decisionLapsesAt: 2 * MAX_ROUTES + 4 + MAX_MEMBER_SLOTS + MAX_GUIDELINE_SLOTS,
 } as const;
 
 /** Where the block of a route begins in a thread's cells. */

@@ -1,6 +1,8 @@
 /** Clients for whom there is no member: they wait, go on the moment there is one, and hear of it when there is none. */
 import t from 'tap';
 import { encodePacket } from '../../protocol/packet-header.ts';
+import { HEADER, sharedHeader } from '../../src/shared/counters.ts';
+import { hasDecisionLapsed, noteDecision } from '../../src/shared/decision-lapse.ts';
 import { DataLab, openSockets, primaryAt, secondaryAt } from '../support/data-lab.ts';
 import { loginPayload, RawClient } from '../support/raw-client.ts';
 import { serveOk } from '../support/scripted-server.ts';
@@ -22,6 +24,26 @@ t.test('a client without a member is held, and goes on within milliseconds of a 
   t.equal(lab.route('holdsServed'), 1);
   t.ok(await client.command(COM_PING));
   client.close();
+  await lab.settled();
+});
+
+t.test('who comes to write waits while nobody has looked over the members for too long', async (t) => {
+  const lab = await DataLab.start(t);
+  const server = await lab.server(t, serveOk);
+  lab.publish(primaryAt(server));
+  const header = sharedHeader(lab.counters);
+  t.notOk(hasDecisionLapsed(header), 'nobody has begun to');
+  noteDecision(header, 5000);
+  t.notOk(hasDecisionLapsed(header));
+  // As if it had been made a minute ago.
+  Atomics.sub(header, HEADER.decisionLapsesAt, 60_000);
+  const [writer, reader] = [await RawClient.connect(lab.port('rw')), await RawClient.connect(lab.port('ro'))];
+  await until('the writer to be held', () => lab.route('sessionsHeld') === 1);
+  await reader.authenticate();
+  noteDecision(header, 5000);
+  await writer.authenticate();
+  t.equal(lab.route('holdsServed'), 1, 'without a new topology');
+  for (const client of [writer, reader]) client.close();
   await lab.settled();
 });
 

@@ -178,9 +178,9 @@ export const GROUP_FAULTS: Readonly<Record<string, Fault>> = {
   'next-dies-in-switchover': async (stage, note) => {
     const [next] = await stage.group.secondaries();
     if (next === undefined) return;
-    const switching = next.query('SELECT group_replication_set_as_primary(?)', [next.uuid]);
+    const switching = said(next.query('SELECT group_replication_set_as_primary(?)', [next.uuid]));
     await next.kill();
-    note(await said(switching));
+    note(await switching);
     await stage.group.rejoin(next);
   },
   'full-secondary': async (stage, note) => {
@@ -188,7 +188,7 @@ export const GROUP_FAULTS: Readonly<Record<string, Fault>> = {
     await secondary.query('SET GLOBAL max_connections = 1');
     await pause(5000);
     await tellTopology(stage, note);
-    await secondary.query('SET GLOBAL max_connections = 300');
+    await admin(secondary, 'SET GLOBAL max_connections = 300');
   },
   'full-all': async (stage, note) => {
     const { members } = stage.group;
@@ -341,7 +341,9 @@ async function loadData(stage: NetworkGroup, inTheMiddle: () => Promise<void>): 
 
 /** Over the port for administrators, which has a connection left when the others have none. */
 async function admin(member: Server, sql: string): Promise<void> {
-  await member.query(sql);
+  const connection = await member.connect({ port: member.adminPort });
+  await connection.query(sql);
+  await connection.end();
 }
 
 async function account(

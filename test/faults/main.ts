@@ -11,16 +11,18 @@ import {
 } from '../../src/sandbox/index.ts';
 import { startNetworkGroup } from '../support/network-group.ts';
 import type { Scope } from '../support/scope.ts';
+import { CLIENT_FAULTS } from './client-faults.ts';
 import { GROUP_FAULTS } from './group-faults.ts';
 import { playFault, type Verdict } from './stage.ts';
 
+const FAULTS = { ...GROUP_FAULTS, ...CLIENT_FAULTS };
 const USAGE = `npm run campaign:faults -- [options]
-  --faults a,b    of ${Object.keys(GROUP_FAULTS).join(', ')}; default all
+  --faults a,b    of ${Object.keys(FAULTS).join(', ')}; default all
 `;
 
 const { values } = parseArgs({
   options: {
-    faults: { type: 'string', default: Object.keys(GROUP_FAULTS).join(',') },
+    faults: { type: 'string', default: Object.keys(FAULTS).join(',') },
     help: { type: 'boolean', default: false },
   },
 });
@@ -45,9 +47,9 @@ async function campaign(): Promise<number> {
   try {
     const stage = await startNetworkGroup(scope);
     for (const name of values.faults.split(',')) {
-      const fault = GROUP_FAULTS[name];
+      const fault = FAULTS[name];
       if (fault === undefined)
-        throw new Error(`--faults ${name}: there are ${Object.keys(GROUP_FAULTS).join(', ')}`);
+        throw new Error(`--faults ${name}: there are ${Object.keys(FAULTS).join(', ')}`);
       verdicts.push(await playFault(scope, stage, name, fault));
     }
   } finally {
