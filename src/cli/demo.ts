@@ -77,7 +77,9 @@ async function startAll(sandbox: Sandbox, options: DemoOptions, terminal: Termin
   );
   const group = await withHeartbeat(terminal, async () => {
     await sandbox.part('mysql');
-    return sandbox.startGroup({ size: options.size });
+    const group = await sandbox.startGroup({ size: options.size });
+    await (await group.primary()).query('CREATE DATABASE IF NOT EXISTS app');
+    return group;
   });
   const ports = await choosePorts(sandbox, options.anyPorts ? null : USUAL_PORTS, terminal);
   const tools = await writeDemoTools(sandbox, ports);

@@ -44,7 +44,7 @@ export class Router {
   #controlPlane: ControlPlane | null = null;
   #admin: AdminServer | null = null;
   #drain: DrainFacts | null = null;
-  #isReloading = false;
+  #reloading: 'no' | 'now' | 'again' = 'no';
 
   private constructor({ config, sources, passwordFile, logger, events, orders }: RouterStart) {
     this.#config = config;
@@ -154,30 +154,49 @@ export class Router {
     await admin?.close();
   }
 
-  /** Reads the configuration again. What fails changes nothing. */
+  /** Reads the configuration again, and once more when it is asked for meanwhile. What fails changes nothing. */
   async reload(): Promise<void> {
-    if (this.#isReloading || this.#drain !== null) return;
-    this.#isReloading = true;
+    if (this.#reloading !== 'no') {
+      this.#reloading = 'again';
+      return;
+    }
+    do {
+      this.#reloading = 'now';
+      if (this.#drain === null) await this.#reloadOnce();
+    } while (this.#isAskedAgain());
+    this.#reloading = 'no';
+  }
+
+  /** Asked for while it was awaited, which the type checker cannot know of. */
+  #isAskedAgain(): boolean {
+    return this.#reloading === 'again';
+  }
+
+  async #reloadOnce(): Promise<void> {
     try {
       const reloaded = await reloadConfig(this.#sources, this.#config);
       if (!reloaded.ok) throw new Error(describeProblems(reloaded.problems));
       await this.#dataPlane?.reload(reloaded.config);
+      const needsRestart = reloaded.changed.filter((part) => NEEDS_RESTART.has(part));
+      if (reloaded.config.log.format !== this.#config.log.format) needsRestart.push('log.format');
       this.#config = reloaded.config;
       this.#passwordWatch.follow(reloaded.passwordFile, reloaded.config.cluster.password);
       this.#controlPlane?.reload(reloaded.config);
       this.#logger.log.level = reloaded.config.log.level;
       this.#reloads.accepted++;
       this.#reloads.lastAcceptedAtMs = Date.now();
-      this.#events.record('info', 'reloaded', 'The configuration was read again', {
-        changed: reloaded.changed.join(', '),
-        needs_restart: reloaded.changed.filter((part) => NEEDS_RESTART.has(part)).join(', '),
+      const changed = reloaded.changed.join(', ');
+      const restart =
+        needsRestart.length === 0 ? '' : `; needs a restart to count: ${needsRestart.join(', ')}`;
+      const what = changed === '' ? 'nothing has changed' : `changed: ${changed}${restart}`;
+      this.#events.record('info', 'reloaded', `The configuration was read again, ${what}`, {
+        changed,
+        needs_restart: needsRestart.join(', '),
       });
     } catch (error) {
       this.#reloads.rejected++;
       const message = messageOf(error);
       this.#events.record('error', 'reload_failed', `The configuration in force stays: ${message}`);
-    } finally {
-      this.#isReloading = false;
     }
   }
 

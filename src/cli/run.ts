@@ -30,13 +30,19 @@ export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> 
   // Before anything takes time: as process 1 of a container, a signal nobody listens for yet would be lost.
   const orders = listenForOrders();
   let router: Router | null = null;
-  const onReload = () => void router?.reload();
+  let isReloadAsked = false;
+  const onReload = () => {
+    if (router === null) isReloadAsked = true;
+    else void router.reload();
+  };
   process.on('SIGHUP', onReload);
   try {
     let predecessor: Predecessor | null = null;
     if (takeover !== null) predecessor = await findPredecessor(takeover, config);
     const { passwordFile } = loaded;
     router = await Router.start({ config, sources, passwordFile, logger, events, orders, predecessor });
+    // What has changed since the file was read for the start.
+    if (isReloadAsked) void router.reload();
     return await router.untilStopped();
   } catch (error) {
     const message = messageOf(error);

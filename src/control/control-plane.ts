@@ -202,6 +202,7 @@ class Control implements ControlPlane {
     const settings = this.#watchSettings();
     for (const watch of this.#watches.values()) watch.configure(settings);
     this.#registration.configure(registrationSettings(config, this.#programVersion));
+    this.#stateFile.remember(this.#topology, this.#memory.highestView ?? null);
     this.#schedule.decide('reload');
   }
 

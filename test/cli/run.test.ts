@@ -197,6 +197,13 @@ t.test('SIGHUP with a broken file changes nothing and says so; with a good one i
   router.program.signal('SIGHUP');
   await router.program.untilWritten(/"event":"reloaded"/);
   t.match(router.program.events('reloaded'), [/"changed":"hold"/]);
+
+  // Asked for while it reads: what was written since counts too.
+  for (const timeout of ['5s', '6s', '7']) {
+    writeFileSync(file, CONFIG_FILE.replace('timeout: 3s', `timeout: ${timeout}`));
+    router.program.signal('SIGHUP');
+  }
+  await until('the last one', () => router.program.events('reload_failed').length === 3);
 });
 
 const noUnshare = cannotUnshare();

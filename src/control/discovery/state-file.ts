@@ -59,13 +59,13 @@ export function readStateFile(path: string, events: EventLog): Remembered {
 const NOTHING: Remembered = { destinations: [], highestView: null };
 
 export type StateFile = {
-  /** Writes members and view, if they are others than before; an empty list never. */
+  /** Writes members and view, if they or the path are others than before, or writing failed; an empty list never. */
   remember(topology: Topology, highestView: HighestView | null): void;
 };
 
 /** @param path where to write now; null for nowhere */
 export function createStateFile(path: () => string | null, events: EventLog): StateFile {
-  let written = '';
+  let written: { readonly target: string | null; readonly text: string } = { target: null, text: '' };
   let isWriting = false;
   let pending: string | null = null;
   let failure = '';
@@ -88,6 +88,7 @@ export function createStateFile(path: () => string | null, events: EventLog): St
         },
         (error: unknown) => {
           const reason = messageOf(error);
+          written = { target: null, text: '' };
           if (reason === failure) return;
           failure = reason;
           events.record('warn', 'state_file_not_written', `${target} cannot be written: ${reason}`, {
@@ -112,8 +113,9 @@ export function createStateFile(path: () => string | null, events: EventLog): St
       const view =
         highestView === null ? {} : { highest_view: { id: highestView.id, view_id: highestView.viewId } };
       const text = `${JSON.stringify({ version: 1, members, ...view }, null, 2)}\n`;
-      if (text === written) return;
-      written = text;
+      const target = path();
+      if (text === written.text && target === written.target) return;
+      written = { target, text };
       pending = text;
       next();
     },

@@ -1,5 +1,5 @@
 /** The members on disk. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import t from 'tap';
@@ -60,6 +60,24 @@ t.test('members are written whole, only when they change, and read again', async
   );
   t.strictSame(written.highestView, { ...view, isFormer: true }, 'which others may have left behind by now');
   t.strictSame(events.recent(10), []);
+});
+
+t.test('another path, and one that could not be written, get what is known already', async (t) => {
+  const folder = t.testdir({});
+  let path = join(folder, 'missing', 'members.json');
+  const events = eventLog();
+  const file = createStateFile(() => path, events);
+  const until = (what: string, holds: () => boolean) =>
+    waitFor({ what, timeoutMs: 20_000, intervalMs: 5 }, async () => (holds() ? true : undefined));
+  const topology = topologyOf('db-1:3306');
+  file.remember(topology, null);
+  await until('the failure', () => events.recent(10).length === 1);
+  mkdirSync(join(folder, 'missing'));
+  file.remember(topology, null);
+  await until('the file', () => readStateFile(path, events).destinations.length === 1);
+  path = join(folder, 'other.json');
+  file.remember(topology, null);
+  await until('the other file', () => readStateFile(path, events).destinations.length === 1);
 });
 
 t.test(
