@@ -124,6 +124,7 @@ class Control implements ControlPlane {
     this.#decide = options.decide ?? decide;
     this.#schedule = new DecisionSchedule({
       decide: (cause) => this.#renew(cause),
+      isStill: () => this.#calm() === 'still',
       onStall: () => this.#hurryAll(),
       now: this.#now,
     });
@@ -248,7 +249,9 @@ class Control implements ControlPlane {
       if (answer !== null) oldestMs = Math.min(oldestMs, answer.askedAtMs);
     }
     if (oldestMs <= lapseMs + INTERVALS_MS.quiet) return 'unsettled';
-    const mayWait = oldestMs > lapseMs + INTERVALS_MS.still && this.#discovery.isSettled();
+    // A Galera node that is back waits its time before it is written to again.
+    const changesInTime = !this.#discovery.isSettled() || this.#memory.kind === 'galera';
+    const mayWait = oldestMs > lapseMs + INTERVALS_MS.still && !changesInTime;
     return mayWait ? 'still' : 'quiet';
   }
 

@@ -20,6 +20,8 @@ export type Urgency = 'news' | 'drift' | 'routine';
 export type DecisionScheduleOptions = {
   /** @param cause what the decision follows upon, for people */
   decide(cause: string): Standing;
+  /** Whether the standing is `still` yet, for all that is known without deciding. */
+  isStill(): boolean;
   /** The process has stood still itself: what looks like everybody's silence is no news about the members. */
   onStall(): void;
   /** Monotonic milliseconds. */
@@ -82,8 +84,14 @@ export class DecisionSchedule {
       if (this.#options.now() - sinceMs > Math.max(STALL_MS, ms + STALL_MS / 2)) {
         this.#wait(INTERVALS_MS.unsettled);
         this.#options.onStall();
-      } else this.decide('time has passed');
+      } else if (this.#isNothingDue()) this.#wait(INTERVALS_MS.still);
+      else this.decide('time has passed');
     }, ms);
+  }
+
+  #isNothingDue(): boolean {
+    if (this.#standing !== 'still' || this.#isHastened) return false;
+    return this.#options.now() - this.#decidedAtMs < LONGEST_MS && this.#options.isStill();
   }
 
   #forgetPending(): void {
@@ -95,13 +103,15 @@ export class DecisionSchedule {
   }
 }
 
-/** Between two decisions without a cause. */
+/** Until it is looked whether to decide without a cause. */
 export const INTERVALS_MS = {
-  still: 1000,
+  still: 2000,
   quiet: 250,
   unsettled: 50,
   'in-doubt': 50,
 } as const satisfies Record<Standing, number>;
+/** Between two decisions while nothing happens. */
+const LONGEST_MS = 10_000;
 /** In doubt members are asked every 20 ms and more seldom. */
 const BATCH_MS = 10;
 const STALL_MS = 500;

@@ -15,7 +15,9 @@ import {
 
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
-import { type ControlSession, openControlSession } from './control-session.ts';
+import { type ControlSession, openControlSession, type ProbeOutcome } from './control-session.ts';
+import { Deadline } from './deadline.ts';
+import type { Urgency } from './decision-schedule.ts';
 import { MetadataReader } from './metadata/metadata-reader.ts';
 import { createNameWatch, type NameWatch } from './name-watch.ts';
 import { type Backoff, createBackoff, withJitter } from './pace.ts';
@@ -42,7 +44,7 @@ export class MemberWatch {
   /** The next step: connect, or probe. */
   #nextStep: NodeJS.Timeout | null = null;
   /** Of what is under way. */
-  #deadline: NodeJS.Timeout | null = null;
+  readonly #deadline = new Deadline();
   #lastStepAtMs = Number.NEGATIVE_INFINITY;
   #isHurried = false;
   #isClosed = false;
@@ -144,6 +146,7 @@ export class MemberWatch {
     this.#isClosed = true;
     this.#names.close();
     this.#dropLink();
+    this.#deadline.close();
   }
 
   #moveTo(host: string): void {
@@ -200,7 +203,7 @@ export class MemberWatch {
           session.close();
           return;
         }
-        this.#stopDeadline();
+        this.#deadline.lift();
         session.onEnd((failure) => {
           if (this.#sessionInUse() === session) this.#lose(failure);
         });
@@ -221,12 +224,12 @@ export class MemberWatch {
     this.#isHurried = false;
     this.#startDeadline(this.#settings.timeoutMs, 'no answer');
     session.probe().then(
-      (answer) => {
+      (outcome) => {
         if (this.#link !== link) return;
-        this.#stopDeadline();
+        this.#deadline.lift();
         this.#link = { kind: 'idle', session };
         this.#scheduleNextProbe(askedAtMs);
-        this.#accept(answer, session);
+        this.#accept(outcome, session);
       },
       (error: unknown) => {
         if (this.#link !== link) return;
@@ -235,7 +238,7 @@ export class MemberWatch {
           this.#lose(failure);
           return;
         }
-        this.#stopDeadline();
+        this.#deadline.lift();
         this.#link = { kind: 'idle', session };
         this.#schedule(this.#retryMs(failure));
         this.#fail(failure);
@@ -250,10 +253,9 @@ export class MemberWatch {
     this.#schedule(Math.max(0, askedAtMs + waitMs - now()));
   }
 
-  #accept(answer: MemberAnswer, session: ControlSession): void {
+  #accept({ answer, isRepeated }: ProbeOutcome, session: ControlSession): void {
     if (answer.askedAtMs > (this.#refusingSinceMs ?? Number.POSITIVE_INFINITY)) this.#refusingSinceMs = null;
     const before = this.#answer;
-    this.#metadata?.notice(before, answer);
     this.#answer = answer;
     this.#lastProbeSeconds = (answer.answeredAtMs - answer.askedAtMs) / 1000;
     this.#lastAnswerAtMs = Date.now();
@@ -261,13 +263,15 @@ export class MemberWatch {
     const hadFailed = this.#failure !== null;
     this.#failure = null;
     if (hadFailed) this.#options.onTrouble(null);
+    if (!isRepeated) this.#metadata?.notice(before, answer);
     if (session.lacksStats() && !this.#hasToldMissingStats) {
       this.#hasToldMissingStats = true;
       this.#options.onMissingStats();
     }
-    const repeated = hasDrifted(before, answer) ? 'drift' : 'routine';
-    const urgency = hadFailed || isNews(before, answer) ? 'news' : repeated;
-    this.#options.onObservation(`answer of ${this.address}`, urgency);
+    this.#options.onObservation(
+      `answer of ${this.address}`,
+      hadFailed ? 'news' : isRepeated ? 'routine' : urgencyOf(before, answer),
+    );
     this.#readMetadata(session);
   }
 
@@ -286,9 +290,8 @@ export class MemberWatch {
     void session.readMetadata(reader).then(() => {
       if (this.#isClosed || this.#metadata !== reader) return;
       const { reading } = reader;
-      const isSameLack =
-        before?.state === reading?.state && before?.facts === null && reading?.facts === null;
-      this.#options.onObservation(`metadata of ${this.address}`, isSameLack ? 'routine' : 'news');
+      const isSame = before?.state === reading?.state && before?.facts === reading?.facts;
+      this.#options.onObservation(`metadata of ${this.address}`, isSame ? 'routine' : 'news');
     });
   }
 
@@ -327,29 +330,18 @@ export class MemberWatch {
 
   /** Late is a failure to tell about, not a reason to leave: an answer that still comes is used. */
   #startDeadline(timeoutMs: number, what: string): void {
-    this.#stopDeadline();
-    this.#deadline = setTimeout(() => {
-      this.#deadline = null;
+    this.#deadline.set(timeoutMs, () => {
       this.#fail(new ControlFailure('timeout', `${what} within ${timeoutMs} ms`));
       this.#startPatience();
       this.#names.recheck();
-    }, timeoutMs);
+    });
   }
 
   /** What stays silent may have lost its way through the network while its member is well. */
   #startPatience(): void {
-    this.#deadline = setTimeout(
-      () => {
-        this.#deadline = null;
-        this.#lose(new ControlFailure('timeout', 'the control session has gone silent'));
-      },
-      this.#link.kind === 'probing' ? PROBE_PATIENCE_MS : GREETING_PATIENCE_MS,
+    this.#deadline.set(this.#link.kind === 'probing' ? PROBE_PATIENCE_MS : GREETING_PATIENCE_MS, () =>
+      this.#lose(new ControlFailure('timeout', 'the control session has gone silent')),
     );
-  }
-
-  #stopDeadline(): void {
-    if (this.#deadline !== null) clearTimeout(this.#deadline);
-    this.#deadline = null;
   }
 
   #sessionInUse(): ControlSession | null {
@@ -359,7 +351,7 @@ export class MemberWatch {
   #dropLink(): void {
     const link = this.#link;
     this.#link = NO_LINK;
-    this.#stopDeadline();
+    this.#deadline.lift();
     if (this.#nextStep !== null) clearTimeout(this.#nextStep);
     this.#nextStep = null;
     if (link.kind === 'opening') link.giveUp.abort();
@@ -371,6 +363,11 @@ export class MemberWatch {
 function leastWaitMs({ kind, errorNumber }: ControlFailure): number {
   if (kind !== 'access-denied') return 0;
   return errorNumber === ER_ACCOUNT_HAS_BEEN_LOCKED ? LOCKED_WAIT_MS : ACCESS_DENIED_WAIT_MS;
+}
+
+function urgencyOf(before: MemberAnswer | null, answer: MemberAnswer): Urgency {
+  if (isNews(before, answer)) return 'news';
+  return hasDrifted(before, answer) ? 'drift' : 'routine';
 }
 
 const NO_LINK: Link = { kind: 'none' };

@@ -1,7 +1,7 @@
 /**
  * Connects to a member and logs in with the monitoring account.
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { Connection, ConnectionOptions, SslOptions } from 'mysql2/promise';
 import type { DialAddress } from '../../routing/topology.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
@@ -21,7 +21,24 @@ export type ConnectionTarget = {
   readonly signal: AbortSignal;
 };
 
-export type ServerConnection = { readonly connection: Connection; readonly socket: Socket };
+export type ServerConnection = {
+  readonly connection: Connection;
+  /** What was dialled: to destroy it ends everything. */
+  readonly socket: Socket;
+};
+
+/**
+ * What the logged-in connection is read from and written to: the socket, or TLS on it. From now on mysql2 reads nothing any
+ * more; it goes on to tell how the connection ends, and says goodbye.
+ */
+export function takeStream({ connection }: ServerConnection): Socket {
+  // Its types leave it out.
+  const core = 'connection' in connection ? connection.connection : null;
+  const stream = typeof core === 'object' && core !== null && 'stream' in core ? core.stream : null;
+  if (!(stream instanceof Socket)) throw new Error('mysql2 has no stream where it used to have one');
+  stream.removeAllListeners('data');
+  return stream;
+}
 
 /** @throws ControlFailure */
 export async function openConnection(target: ConnectionTarget): Promise<ServerConnection> {
@@ -88,6 +105,8 @@ async function authenticate(
     password: account.password,
     connectAttributes: { program_name: 'fairlead' },
     multipleStatements: true,
+    // What question-line.ts does not speak.
+    flags: ['-CLIENT_QUERY_ATTRIBUTES', '-SESSION_TRACK'],
     connectTimeout: LOGIN_PATIENCE_MS,
     ...(ssl === null ? {} : { ssl }),
   });

@@ -54,8 +54,8 @@ t.test('read-only is everything but OFF, whichever switch it is', async (t) => {
     [{ ...SELF, readOnly: 'OFF', innodbReadOnly: 'ON' }, true],
     [{ ...SELF, readOnly: 0 }, false],
   ];
-  for (const [row, readOnly] of table) t.equal(probe.read([row], TIMES, UNKNOWN).readOnly, readOnly);
-  t.throws(() => probe.read([{ ...SELF, serverUuid: null }], TIMES, UNKNOWN), /no identity/);
+  for (const [row, readOnly] of table) t.equal(probe.read([[row]], TIMES, UNKNOWN).readOnly, readOnly);
+  t.throws(() => probe.read([[{ ...SELF, serverUuid: null }]], TIMES, UNKNOWN), /no identity/);
   t.throws(() => probe.read([], TIMES, UNKNOWN), /no row/);
 });
 

@@ -18,12 +18,24 @@ export type MetadataReaderSettings = {
   readonly readsGuideline: boolean;
 };
 
+export type Statement = { readonly sql: string; readonly values: readonly string[] };
+
+/** How a member is asked for its copy. */
+export type MetadataQuestions = {
+  readonly query: RunQuery;
+  /** Several statements in one round trip. The same object is answered for as long as the answers are the same. */
+  together(statements: readonly Statement[]): Promise<object>;
+};
+
 export class MetadataReader {
   readonly #now: () => number;
   #settings: MetadataReaderSettings;
   #reading: MetadataReading | null = null;
   #isWanted = true;
   #isReading = false;
+  /** What the copy was read with last, and what all of that together was answered before. */
+  #statements: readonly Statement[] = [];
+  #answers: object | null = null;
 
   constructor(settings: MetadataReaderSettings, now: () => number) {
     this.#settings = settings;
@@ -37,16 +49,21 @@ export class MetadataReader {
 
   configure(settings: MetadataReaderSettings): void {
     const { routerLabel, readsGuideline } = this.#settings;
-    if (settings.routerLabel !== routerLabel || settings.readsGuideline !== readsGuideline)
+    if (settings.routerLabel !== routerLabel || settings.readsGuideline !== readsGuideline) {
       this.#isWanted = true;
+      this.#forgetStatements();
+    }
     this.#settings = settings;
   }
 
   /** The next probe is followed by a reading where roles or members have changed. */
   notice(before: MemberAnswer | null, after: MemberAnswer): void {
     // Another server took the address: what the one before said is not its word.
-    if (before !== null && before.serverUuid !== after.serverUuid) this.#reading = null;
-    if (before === null || standingOf(before) !== standingOf(after)) this.#isWanted = true;
+    if (before !== null && before.serverUuid !== after.serverUuid) {
+      this.#reading = null;
+      this.#forgetStatements();
+    }
+    if (before === null || !isSameStanding(before, after)) this.#isWanted = true;
   }
 
   isDue(): boolean {
@@ -58,13 +75,22 @@ export class MetadataReader {
   }
 
   /** @returns the failure when the session is of no more use */
-  async read(query: RunQuery): Promise<ControlFailure | null> {
+  async read(questions: MetadataQuestions): Promise<ControlFailure | null> {
     this.#isWanted = false;
     this.#isReading = true;
     const atMs = this.#now();
     const before = this.#reading?.facts ?? null;
     let hasSchema = false;
     try {
+      if (await this.#isUnchanged(questions)) {
+        if (this.#reading !== null) this.#reading = { ...this.#reading, atMs };
+        return null;
+      }
+      const statements: Statement[] = [];
+      const query: RunQuery = (sql, values = []) => {
+        statements.push({ sql, values });
+        return questions.query(sql, values);
+      };
       const version = await querySchemaVersion(query);
       hasSchema = true;
       const outcome = await queryMetadata(query, version, this.#settings);
@@ -77,9 +103,12 @@ export class MetadataReader {
               atMs,
               facts: outcome.kind === 'upgrading' ? before : null,
             };
+      if (outcome.kind === 'facts') this.#statements = statements;
+      else this.#forgetStatements();
       return null;
     } catch (error) {
       const failure = toControlFailure(error);
+      this.#forgetStatements();
       if (failure.isFatal) return failure;
       const state = stateOf(failure, hasSchema);
       this.#reading = {
@@ -93,12 +122,45 @@ export class MetadataReader {
       this.#isReading = false;
     }
   }
+
+  /**
+   * Whether everything the copy was read from is answered as it was before that reading. What it was before is asked for
+   * with the reading after the first, so that a change in between cannot be missed.
+   */
+  async #isUnchanged({ together }: MetadataQuestions): Promise<boolean> {
+    if (this.#statements.length === 0) return false;
+    try {
+      const answers = await together(this.#statements);
+      const isUnchanged = answers === this.#answers;
+      this.#answers = answers;
+      return isUnchanged;
+    } catch (error) {
+      // Which of them was refused, and what that means, shows when each is asked by itself.
+      if (toControlFailure(error).isFatal) throw error;
+      this.#forgetStatements();
+      return false;
+    }
+  }
+
+  #forgetStatements(): void {
+    this.#statements = [];
+    this.#answers = null;
+  }
 }
 
-/** What comes with a change of the metadata: view, members, roles, and whether it may be written to. */
-function standingOf({ serverUuid, readOnly, superReadOnly, group }: MemberAnswer): string {
+/** Whether nothing differs that comes with a change of the metadata: view, members, roles, and whether it may be written to. */
+function isSameStanding(before: MemberAnswer, after: MemberAnswer): boolean {
+  return (
+    before.serverUuid === after.serverUuid &&
+    before.readOnly === after.readOnly &&
+    before.superReadOnly === after.superReadOnly &&
+    (before.group === after.group || groupOf(before) === groupOf(after))
+  );
+}
+
+function groupOf({ group }: MemberAnswer): string {
   const rows = group?.rows.map(({ id, state, role }) => `${id} ${state} ${role}`) ?? [];
-  return [serverUuid, readOnly, superReadOnly, group?.groupName, group?.viewId, ...rows].join();
+  return [group?.groupName, group?.viewId, ...rows].join();
 }
 
 function stateOf(failure: ControlFailure, hasSchema: boolean): MetadataState {

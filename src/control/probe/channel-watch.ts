@@ -23,7 +23,8 @@ export type ChannelWatch = {
 };
 
 export type ChannelWatchOptions = {
-  query(text: string): Promise<[unknown, unknown]>;
+  /** The rows of one statement. */
+  query(text: string): Promise<unknown>;
   /** Monotonic milliseconds. */
   now(): number;
   /** The connection is of no more use. */
@@ -35,13 +36,15 @@ export function createChannelWatch({ query, now, onEnd }: ChannelWatchOptions): 
   let nextAtMs = Number.NEGATIVE_INFINITY;
   let nextChannelsAtMs = Number.NEGATIVE_INFINITY;
   let isAsking = false;
+  /** Of which the channels were read. */
+  let lastRows: unknown = null;
   /** Which of the statements this server knows. */
   let dialect = 0;
 
   const ask = async (traits: ServerTraits): Promise<void> => {
     try {
-      const [rows] = await query(gtidQuery(traits));
-      current = { ...current, gtids: readGtids(rows) };
+      const gtids = readGtids(await query(gtidQuery(traits)));
+      if (gtids !== current.gtids) current = { ...current, gtids };
       if (now() >= nextChannelsAtMs) await askChannels(channelQueries(traits));
     } catch (error) {
       const failure = toControlFailure(error);
@@ -53,12 +56,14 @@ export function createChannelWatch({ query, now, onEnd }: ChannelWatchOptions): 
   };
   const askChannels = async (queries: readonly string[]): Promise<void> => {
     try {
-      const [rows] = await query(queries[dialect] ?? '');
-      current = { ...current, channels: readChannels(rows) };
+      const rows = await query(queries[dialect] ?? '');
+      if (rows !== lastRows) current = { ...current, channels: readChannels(rows) };
+      lastRows = rows;
     } catch (error) {
       const failure = toControlFailure(error);
       if (failure.isFatal) throw failure;
       current = { ...current, channels: null };
+      lastRows = null;
       refused(failure, queries.length);
     }
   };

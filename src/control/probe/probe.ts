@@ -5,7 +5,7 @@ import type { MemberAnswer } from '../../../routing/observations.ts';
 import type { ReplicationFacts } from './channel-watch.ts';
 import { lagOf } from './channels.ts';
 import type { ServerTraits } from './detection.ts';
-import { rowsIn } from './rows.ts';
+import { tablesIn } from './rows.ts';
 import { type AnswerTimes, selfColumns, selfIn } from './self.ts';
 
 export type Probe = {
@@ -23,7 +23,7 @@ export function createPlainProbe(traits: ServerTraits): Probe {
   return {
     text: `SELECT ${selfColumns(traits)}`,
     read(results, times, { channels, gtids }) {
-      const [row] = rowsIn(results);
+      const [row] = tablesIn(results).at(-1) ?? [];
       const self = selfIn(row, traits);
       const lag = lagOf(channels);
       return { ...times, ...self, group: null, galera: null, aurora: null, channels, gtids, lag };

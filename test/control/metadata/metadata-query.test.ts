@@ -130,11 +130,48 @@ t.test(
   },
 );
 
+t.test('a copy that is answered as before is not read again', async (t) => {
+  const reader = new MetadataReader({ intervalMs: 1000, absentIntervalMs: 60_000, ...WANTED }, () => 0);
+  const together: string[] = [];
+  const read = async (rows: Readonly<Record<string, unknown>>, answers: object | ControlFailure) => {
+    const { query, asked } = serverWith({ ...CLUSTER, ...rows });
+    await reader.read({
+      query,
+      async together(statements) {
+        together.push(statements.map(({ sql }) => sql).join('; '));
+        if (answers instanceof ControlFailure) throw answers;
+        return answers;
+      },
+    });
+    return { asked: asked.length, facts: reader.reading?.facts };
+  };
+  const [before, after] = [{}, {}];
+  const first = await read({}, before);
+  t.ok(first.asked >= 4);
+  t.strictSame(together, [], 'what to ask is not known yet');
+  const second = await read({}, before);
+  t.equal(second.asked, first.asked, 'it might have changed between the first reading and the first answers');
+  t.match(together[0], /schema_version.*; .*v2_this_instance.*; .*v2_instances/);
+  t.strictSame(
+    await read({}, before),
+    { asked: 0, facts: second.facts },
+    'one round trip, and the same facts',
+  );
+  const changed = await read({ v2_instances: [] }, after);
+  t.equal(changed.asked, first.asked);
+  t.strictSame(changed.facts?.instances, []);
+  t.equal((await read({ v2_instances: [] }, after)).asked, 0);
+  const denied = new ControlFailure('error', 'no view', { errorNumber: 1146, isFatal: false });
+  await read({ v2_instances: denied }, denied);
+  t.equal(reader.reading?.state, 'upgrading', 'each by itself tells what is wrong');
+  t.ok((await read({}, after)).asked > 0, 'and all is forgotten');
+});
+
 t.test('what comes of a failure', async (t) => {
   let nowMs = 0;
   const reader = new MetadataReader({ intervalMs: 1000, absentIntervalMs: 60_000, ...WANTED }, () => nowMs);
   const read = (rows: Readonly<Record<string, unknown>>) =>
-    reader.read(serverWith({ ...CLUSTER, ...rows }).query);
+    reader.read({ query: serverWith({ ...CLUSTER, ...rows }).query, together: async () => ({}) });
   const failure = (errorNumber: number, isFatal = false) =>
     new ControlFailure('error', `error ${errorNumber}`, { errorNumber, isFatal });
   t.ok(reader.isDue());
