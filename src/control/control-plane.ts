@@ -358,12 +358,13 @@ class Control implements ControlPlane {
   }
 
   #watchSettings(): WatchSettings {
-    const { cluster, probe } = this.#config;
+    const { cluster, probe, reads } = this.#config;
     return {
       account: { user: cluster.user, password: cluster.password, tls: cluster.tls },
       intervalMs: this.#pace.intervalMs,
       timeoutMs: probe.timeoutMs,
       hurryGapMs: hurryGapMs(this.#watches.size),
+      readsGtids: reads.maxQueue > 0,
       metadata: readerSettings(this.#config, this.#pace.isMetadataHurried),
     };
   }

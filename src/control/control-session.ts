@@ -25,8 +25,13 @@ export type ControlSessionOptions = ConnectionTarget & {
 };
 
 export type ControlSession = {
-  /** One round trip. Never called while another is under way. @throws ControlFailure */
-  probe(): Promise<ProbeOutcome>;
+  /**
+   * One round trip. Never called while another is under way.
+   *
+   * @param readsGtids whether it is also to be found out, beside the probes, which transactions the server has executed
+   * @throws ControlFailure
+   */
+  probe(readsGtids: boolean): Promise<ProbeOutcome>;
   /**
    * Brings the copy of the metadata up to date. It may be under way while a probe is: the probe is then answered after the
    * statement that runs.
@@ -63,6 +68,7 @@ async function createSession(opened: ServerConnection, now: () => number): Promi
   let traits: ServerTraits;
   let probe: Probe;
   let readsStats = true;
+  let readsGtids = false;
   let mayReplicate = false;
   let detectedAtMs = 0;
   let before: Answered | null = null;
@@ -109,7 +115,7 @@ async function createSession(opened: ServerConnection, now: () => number): Promi
   };
   const settle = (): void => {
     isProbing = false;
-    if (mayReplicate && ended === null) replication.refresh(traits);
+    if (mayReplicate && ended === null) replication.refresh(traits, readsGtids);
   };
   const failed = (error: unknown): ControlFailure => {
     const failure = toControlFailure(error);
@@ -147,8 +153,9 @@ async function createSession(opened: ServerConnection, now: () => number): Promi
   });
 
   return {
-    probe() {
+    probe(wantsGtids) {
       if (ended !== null) return Promise.reject(ended);
+      readsGtids = wantsGtids;
       isProbing = true;
       // A plugin may be installed while the server runs.
       const isDetectionDue = traits.kind === 'plain' && now() - detectedAtMs > DETECTION_INTERVAL_MS;

@@ -223,7 +223,7 @@ export class MemberWatch {
     this.#lastStepAtMs = askedAtMs;
     this.#isHurried = false;
     this.#startDeadline(this.#settings.timeoutMs, 'no answer');
-    session.probe().then(
+    session.probe(this.#settings.readsGtids).then(
       (outcome) => {
         if (this.#link !== link) return;
         this.#deadline.lift();

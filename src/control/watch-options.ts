@@ -12,6 +12,8 @@ export type WatchSettings = {
   readonly timeoutMs: number;
   /** Time between two probes however many signals there are. */
   readonly hurryGapMs: number;
+  /** Whether anybody wants to know which transactions members have executed. */
+  readonly readsGtids: boolean;
   /** Null where metadata is not read. */
   readonly metadata: MetadataReaderSettings | null;
 };

@@ -18,8 +18,8 @@ export type ReplicationFacts = {
 
 export type ChannelWatch = {
   current(): ReplicationFacts;
-  /** Asks, unless it did a moment ago. */
-  refresh(traits: ServerTraits): void;
+  /** Asks, unless it did a moment ago; for GTIDs only where somebody goes by them. */
+  refresh(traits: ServerTraits, readsGtids: boolean): void;
 };
 
 export type ChannelWatchOptions = {
@@ -41,9 +41,9 @@ export function createChannelWatch({ query, now, onEnd }: ChannelWatchOptions): 
   /** Which of the statements this server knows. */
   let dialect = 0;
 
-  const ask = async (traits: ServerTraits): Promise<void> => {
+  const ask = async (traits: ServerTraits, readsGtids: boolean): Promise<void> => {
     try {
-      const gtids = readGtids(await query(gtidQuery(traits)));
+      const gtids = readsGtids ? readGtids(await query(gtidQuery(traits))) : '';
       if (gtids !== current.gtids) current = { ...current, gtids };
       if (now() >= nextChannelsAtMs) await askChannels(channelQueries(traits));
     } catch (error) {
@@ -76,10 +76,10 @@ export function createChannelWatch({ query, now, onEnd }: ChannelWatchOptions): 
 
   return {
     current: () => current,
-    refresh(traits) {
+    refresh(traits, readsGtids) {
       if (isAsking || now() < nextAtMs) return;
       isAsking = true;
-      void ask(traits);
+      void ask(traits, readsGtids);
     },
   };
 }
