@@ -22,6 +22,8 @@ export class ByteCollector {
     if (needed > this.#bytes.length) {
       const grown = Buffer.allocUnsafe(Math.min(Math.max(needed, this.#bytes.length * 2), this.#maxBytes));
       this.#bytes.copy(grown, 0, 0, this.#length);
+      // It may hold a password: who takes what was collected can wipe only that.
+      this.#bytes.fill(0);
       this.#bytes = grown;
     }
     this.#bytes.set(chunk.subarray(from, from + length), this.#length);

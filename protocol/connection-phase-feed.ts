@@ -6,10 +6,7 @@ export interface ConnectionPhaseOptions {
    * attributes, and an auth response (an OpenID Connect token, say) has as much again.
    */
   readonly maxHandshakeResponseBytes?: number;
-  /**
-   * The longest payload of any other packet after the initial handshake, in bytes; it is not gathered. Default
-   * 128 KiB: Kerberos tickets reach 64 KiB.
-   */
+  /** The longest payload of any other packet after the initial handshake, in bytes. Default `MAX_AUTH_PACKET_BYTES`. */
   readonly maxAuthPacketBytes?: number;
   /**
    * Capability flags the caller clears in the initial handshake it forwards. Default none. The caller then
@@ -24,9 +21,12 @@ export interface ConnectionPhaseOptions {
   readonly tls?: 'relayed' | 'ended-here';
 }
 
+/** Kerberos tickets reach 64 KiB. */
+export const MAX_AUTH_PACKET_BYTES = 128 * 1024;
+
 export const DEFAULT_OPTIONS: Required<ConnectionPhaseOptions> = {
   maxHandshakeResponseBytes: 128 * 1024,
-  maxAuthPacketBytes: 128 * 1024,
+  maxAuthPacketBytes: MAX_AUTH_PACKET_BYTES,
   maskedCapabilities: 0,
   tls: 'relayed',
 };

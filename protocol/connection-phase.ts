@@ -64,10 +64,16 @@ export class ConnectionPhase {
     return this.#state;
   }
 
-  /** The sequence id of the packet the server waits for; undefined while it waits for none, or for the rest of one. */
+  /** The sequence id of the packet the server waits for, of which a part may have been fed; undefined while it waits for none. */
   get awaitedSequenceId(): number | undefined {
-    const isClientsTurn = this.#state === 'auth-response' || this.#state === 'auth-data';
-    return isClientsTurn && this.#client.splitter.isBetweenPackets ? this.#expectedSequenceId : undefined;
+    if (this.#state !== 'auth-response' && this.#state !== 'auth-data') return undefined;
+    const { splitter } = this.#client;
+    return splitter.remainingBytes > 0 ? splitter.sequenceId : this.#expectedSequenceId;
+  }
+
+  /** Nothing of a packet of the server's has been fed without the rest of it. */
+  get isServerBetweenPackets(): boolean {
+    return this.#server.splitter.isBetweenPackets;
   }
 
   /** Reads what the server sent. @throws ProtocolError; the phase has then `failed`. */

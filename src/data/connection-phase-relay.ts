@@ -1,18 +1,20 @@
 /**
- * Relays the connection phase of one session: bytes go through as they come, but never before they were understood. The
- * client's first packet is held back until it is whole, and an SSLRequest until a ClientHello is, so that half a handshake
- * never reaches a server (which would count it against the router's address, see max_connect_errors).
+ * Relays the connection phase of one session: bytes go through as they come, but never before they were understood. What the
+ * client sends is held back until a packet is whole, and an SSLRequest until a ClientHello is, so that half a packet never
+ * reaches a server (which would count it against the router's address when the rest does not come, see max_connect_errors).
  */
 
 import type { AuthBridge } from '../../protocol/auth-bridge.ts';
+import { ByteCollector } from '../../protocol/byte-collector.ts';
 import { readClientHello } from '../../protocol/client-hello.ts';
 import type { ConnectionEvent, ConnectionFacts } from '../../protocol/connection-events.ts';
 import { ConnectionPhase } from '../../protocol/connection-phase.ts';
+import { MAX_AUTH_PACKET_BYTES } from '../../protocol/connection-phase-feed.ts';
 import type { ErrPacket } from '../../protocol/err-packet.ts';
 import { CLIENT_HANDSHAKE_FAULT, ProtocolError } from '../../protocol/errors.ts';
 import { encodeHandshakeResponse41, type HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import { encodeInitialHandshake, type InitialHandshake } from '../../protocol/initial-handshake.ts';
-import { encodePacket } from '../../protocol/packet-header.ts';
+import { encodePacket, PACKET_HEADER_BYTES } from '../../protocol/packet-header.ts';
 import type { Connection } from './connection.ts';
 import type { Farewells } from './farewell.ts';
 import { changeOffer, changeResponse, clientIdentity } from './handshake-changes.ts';
@@ -45,8 +47,14 @@ export class ConnectionPhaseRelay {
   readonly #addsIdentity: boolean;
   /** The client's bytes that may not be read yet, or were not a whole header. */
   #clientRest: Buffer = EMPTY;
-  /** The pieces of the client's first packet, until it is whole. */
-  #firstPacket: Buffer[] | null = [];
+  #isHolding = false;
+  #awaitsFirstPacket = true;
+  /** What has come of the client's packet, until it is whole. */
+  readonly #partial: ByteCollector;
+  /** Bytes of the client's that the phase has read. */
+  #clientOffset = 0;
+  /** Whether the client has whole packets of the server's: only then can another be put behind them. */
+  #isClientBetweenPackets = true;
   /** The client's SSLRequest and what has come of its ClientHello, until that is whole. */
   #tlsStart: { readonly request: Buffer; readonly hello: Buffer } | null = null;
 
@@ -61,7 +69,13 @@ export class ConnectionPhaseRelay {
     sink: ConnectionPhaseSink,
   ) {
     const { maxHandshakeResponseBytes, masked } = changes;
-    this.#phase = new ConnectionPhase({ maxHandshakeResponseBytes, maskedCapabilities: masked });
+    this.#phase = new ConnectionPhase({
+      maxHandshakeResponseBytes,
+      maskedCapabilities: masked,
+    });
+    this.#partial = new ByteCollector(
+      PACKET_HEADER_BYTES + Math.max(maxHandshakeResponseBytes, MAX_AUTH_PACKET_BYTES),
+    );
     this.#masked = masked;
     this.#addsIdentity = changes.addsIdentity;
     this.#client = client;
@@ -71,13 +85,19 @@ export class ConnectionPhaseRelay {
 
   /** The client is gone, or not to be let in: brings the server's part to an end that it does not count as a failure. */
   leaveServer(farewells: Farewells): void {
-    if (this.#firstPacket !== null || this.#tlsStart !== null) farewells.abandonHandshake(this.#server);
+    this.#partial.take().fill(0);
+    if (this.#awaitsFirstPacket || this.#tlsStart !== null) farewells.abandonHandshake(this.#server);
     else farewells.abandonAuthentication(this.#server, this.#phase.awaitedSequenceId ?? null);
   }
 
-  /** An ERR packet as the client expects it at this moment. */
+  /** The client is not to be read: what it has sent waits for the server's word. */
+  get holdsClient(): boolean {
+    return this.#isHolding;
+  }
+
+  /** An ERR packet as the client expects it at this moment; nothing in the middle of a packet of the server's. */
   encodeErr(err: ErrPacket): Buffer {
-    return this.#phase.encodeErr(err);
+    return this.#isClientBetweenPackets ? this.#phase.encodeErr(err) : EMPTY;
   }
 
   /** @throws ProtocolError when the server breaks the protocol */
@@ -87,10 +107,16 @@ export class ConnectionPhaseRelay {
     if (this.#tlsStart !== null) throw new ProtocolError(SERVER_OUT_OF_TURN, 'it spoke before TLS began');
     const { events, consumedBytes, next } = this.#phase.feedServer(chunk);
     const [first] = events;
-    if (this.#masked !== 0 && first?.kind === 'initial-handshake') this.#offer(first.initialHandshake);
-    else this.#client.write(chunk, 0, consumedBytes);
+    let from = 0;
+    if (this.#masked !== 0 && first?.kind === 'initial-handshake') {
+      this.#offer(first.initialHandshake);
+      from = first.endOffset;
+    }
+    this.#client.write(chunk, from, consumedBytes);
+    this.#isClientBetweenPackets = this.#phase.isServerBetweenPackets;
     const held = this.#clientRest;
     this.#clientRest = EMPTY;
+    this.#isHolding = false;
     if (held.length > 0) this.#client.resume();
     if (next === 'done') return this.#finish(events, chunk.subarray(consumedBytes), held);
     if (held.length > 0) this.fromClient(held, held.length);
@@ -107,21 +133,28 @@ export class ConnectionPhaseRelay {
     const rest = chunk.subarray(consumedBytes);
     if (next === 'done') return this.#finish(events, EMPTY, rest);
     if (rest.length > 0) this.#clientRest = Buffer.from(rest);
-    if (next === 'hold') this.#client.pause();
+    if (next !== 'hold') return;
+    this.#isHolding = true;
+    this.#client.pause();
   }
 
   #forwardToServer(events: readonly ConnectionEvent[], chunk: Buffer, consumedBytes: number): void {
-    if (this.#firstPacket === null) {
-      this.#server.write(chunk, 0, consumedBytes);
-      return;
-    }
-    const [first] = events;
-    if (first === undefined) {
-      this.#firstPacket.push(Buffer.from(chunk.subarray(0, consumedBytes)));
-      return;
-    }
-    const whole = Buffer.concat([...this.#firstPacket, chunk.subarray(0, consumedBytes)]);
-    this.#firstPacket = null;
+    this.#clientOffset += consumedBytes;
+    const [first, last] = [events[0], events.at(-1)];
+    if (first === undefined || last === undefined) return this.#partial.add(chunk, 0, consumedBytes);
+    const begun = this.#partial.take();
+    const startOffset = this.#clientOffset - consumedBytes;
+    const wholeEnd = last.endOffset - startOffset;
+    const firstEnd = this.#awaitsFirstPacket ? first.endOffset - startOffset : 0;
+    if (this.#awaitsFirstPacket)
+      this.#forwardFirst(first, Buffer.concat([begun, chunk.subarray(0, firstEnd)]));
+    else if (begun.length > 0) this.#server.writeSecret(begun);
+    this.#server.write(chunk, firstEnd, wholeEnd);
+    this.#partial.add(chunk, wholeEnd, consumedBytes);
+  }
+
+  #forwardFirst(first: ConnectionEvent, whole: Buffer): void {
+    this.#awaitsFirstPacket = false;
     if (first.kind === 'ssl-request') {
       this.#tlsStart = { request: whole, hello: EMPTY };
       return;

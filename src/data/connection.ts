@@ -110,7 +110,8 @@ export class Connection implements WireOwner {
   }
 
   /**
-   * Sends `buffer[start, end)`. All of it is sent or queued, in order; the caller may reuse the buffer at once.
+   * Sends `buffer[start, end)`. All of it is sent or queued, in order. A buffer lent by a wire may be reused at once, any other is
+   * the wire's until it is sent.
    *
    * @returns bytes now waiting: when that is not 0, the other side should not be read until `onDrain`
    */

@@ -38,6 +38,8 @@ export class Login {
   readonly #placement: Placement | null;
   readonly #sink: LoginSink;
   readonly #relay: ConnectionPhaseRelay | TerminatedLogin;
+  readonly #client: Connection;
+  readonly #server: Connection;
   readonly #deadline: NodeJS.Timeout;
 
   /** `placement` is told when the login is over: the next held session may go on. */
@@ -51,6 +53,8 @@ export class Login {
     const { limits } = context.config();
     this.#context = context;
     this.#member = parties.member;
+    this.#client = parties.client;
+    this.#server = parties.server;
     this.#placement = placement;
     this.#sink = sink;
     this.#relay = createRelay(context, route, parties, {
@@ -76,8 +80,16 @@ export class Login {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       if (error.side === 'server') this.#context.signal('no-handshake', this.#member);
-      this.#sink.onRefusal(refusalFor(error));
+      return this.#sink.onRefusal(refusalFor(error));
     }
+    const [source, target] = side === 'server' ? [this.#server, this.#client] : [this.#client, this.#server];
+    if (target.queuedBytes > STALLING_BYTES) source.pause();
+  }
+
+  /** Everything that was queued for `side` has been sent. */
+  onDrain(side: Side): void {
+    if (side === 'client') this.#server.resume();
+    else if (!this.#relay.holdsClient) this.#client.resume();
   }
 
   /** Why a connection has ended, where more is known of it than that it has. */
@@ -137,4 +149,9 @@ export function encodeErrDuring(login: Login | null, err: ErrPacket): Buffer {
   return login?.encodeErr(err) ?? encodeErrBeforeHandshake(err);
 }
 
+/**
+ * As much may be queued for one side before the other is read no further: a packet that somebody without an account may send,
+ * and then some. Every wire tells when so much has been sent.
+ */
+const STALLING_BYTES = 256 * 1024;
 const LATE: Refusal = { reason: 'handshake_timeout', detail: 'no complete authentication in time' };

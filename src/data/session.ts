@@ -96,7 +96,7 @@ export class Session implements ConnectionSink, EndingSession {
   }
 
   onDrain(side: Side): void {
-    if (!this.#isRelaying) return;
+    if (!this.#isRelaying) return this.#login?.onDrain(side);
     if (side === 'client') this.#server?.resume();
     else this.#client.resume();
   }

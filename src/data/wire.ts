@@ -16,7 +16,8 @@ export type WireOwner = {
 
 export type Wire = {
   /**
-   * Sends `buffer[start, end)`. All of it is sent or queued, in order; the caller may reuse the buffer at once.
+   * Sends `buffer[start, end)`. All of it is sent or queued, in order. A buffer lent by a wire may be reused at once, any other is
+   * the wire's until it is sent.
    *
    * @returns bytes now waiting
    */

@@ -1,5 +1,6 @@
 /** Clients that are no MySQL clients, or bad ones: each hears one clear error or just the end, and hurts nobody. */
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { CLIENT_SSL } from '../../protocol/capability-flags.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
@@ -9,6 +10,7 @@ import { DataLab, openSockets, primaryAt } from '../support/data-lab.ts';
 import { LOGIN, loginPayload, RawClient } from '../support/raw-client.ts';
 import { SERVER_CAPABILITIES, serveOk } from '../support/scripted-server.ts';
 import { until } from '../support/until.ts';
+import type { Wire } from '../support/wire.ts';
 
 type BadClient = {
   readonly says: string;
@@ -122,6 +124,55 @@ t.test('random bytes in place of a login get one error each', async (t) => {
   t.equal(server.brokenOff, 0);
 });
 
+for (const mode of ['fast', 'portable'] as const) {
+  for (const tls of ['passthrough', 'preferred'] as const) {
+    t.test(
+      `a client that floods its login waits for the server, which does not read (${mode}, ${tls})`,
+      async (t) => {
+        const keys = `clientSslMode: ${tls}${tls === 'preferred' ? ', serverSslMode: disabled' : ''}`;
+        const lab = await DataLab.start(t, { mode, routeKeys: keys });
+        const server = await lab.server(t, (peer) => void peer.readLogin());
+        lab.publish(primaryAt(server));
+        const client = await RawClient.connect(lab.port());
+        await client.readPacket();
+        client.write(LOGIN);
+        const size = 130_000;
+        const peer = await server.peer(0);
+        await until('the login', () => peer.username !== null);
+        const most = await floodFrom(lab, client, (sequenceId) =>
+          encodePacket(Buffer.alloc(size), sequenceId),
+        );
+        t.ok(most < 1_000_000, `${most} bytes were queued`);
+        for (let sequenceId = 2; sequenceId < FLOOD_PACKETS; sequenceId++) {
+          const packet = await peer.readPacket();
+          if (packet?.sequenceId !== (sequenceId & 0xff) || packet.payload.length !== size)
+            throw new Error(`packet ${sequenceId} is ${packet?.sequenceId}`);
+        }
+        peer.ok(FLOOD_PACKETS & 0xff);
+        t.equal((await client.readPacket())?.payload[0], 0, 'nothing was lost');
+        client.close();
+        peer.close();
+        await lab.settled();
+      },
+    );
+  }
+}
+
+/** Sends packets from number 2 on. @returns the most bytes that were queued in the router at once */
+async function floodFrom(
+  lab: DataLab,
+  sender: Wire,
+  packetOf: (sequenceId: number) => Buffer,
+): Promise<number> {
+  let most = 0;
+  for (let sequenceId = 2; sequenceId < FLOOD_PACKETS; sequenceId++) {
+    sender.write(packetOf(sequenceId & 0xff));
+    await setImmediate();
+    for (const { queuedBytes } of lab.thread.sessions) most = Math.max(most, queuedBytes);
+  }
+  return most;
+}
+
 for (const how of ['finish', 'reset'] as const) {
   t.test(`a client may go (${how}) at every byte of its login`, async (t) => {
     const before = openSockets();
@@ -182,3 +233,5 @@ function sslRequest(): Buffer {
 }
 
 const COM_PING = 14;
+/** 32 MB: far more than the kernel takes for a reader that does not read. */
+const FLOOD_PACKETS = 250;

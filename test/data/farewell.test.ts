@@ -32,7 +32,9 @@ t.test('clients that give up are no connect errors of the router’s address', a
   });
 
   const port = await startHop(t, server.port, ROUTER_ADDRESS);
-  const lab = await DataLab.start(t);
+  const lab = await DataLab.start(t, {
+    routes: `  - { name: ends-tls, listen: "127.0.0.1:0", role: primary, clientSslMode: preferred, serverSslMode: disabled }`,
+  });
   lab.publish(
     memberNamed('real', {
       dial: { host: '127.0.0.1', port },
@@ -44,8 +46,10 @@ t.test('clients that give up are no connect errors of the router’s address', a
 
   for (const [when, giveUp] of WAYS_TO_GIVE_UP) {
     await t.test(`${CLIENTS} clients that leave ${when}`, async (t) => {
-      await Promise.all(Array.from({ length: CLIENTS }, () => giveUp(lab.port())));
-      await until('the sessions to end', () => lab.route('sessionsOpen') === 0);
+      for (const route of ['rw', 'ends-tls']) {
+        await Promise.all(Array.from({ length: CLIENTS }, () => giveUp(lab.port(route))));
+        await until('the sessions to end', () => lab.thread.sessions.size === 0);
+      }
       await until('the farewells to be over', () => lab.thread.farewells.size === 0);
       t.equal(await errorsOf(server, ROUTER_ADDRESS), 0);
       const connection = await server.connect({ port: lab.port() });
@@ -106,15 +110,24 @@ const WAYS_TO_GIVE_UP: readonly (readonly [string, (port: number) => Promise<voi
   ],
   ['when they are asked for their password', (port) => leaveWhenAsked(port, 'root')],
   ['when they are asked for another plugin', (port) => leaveWhenAsked(port, 'somebody')],
+  ['when only a part of their password has left them', (port) => leaveWhenAsked(port, 'root', HALF_AN_ANSWER)],
+  [
+    'when only a header of their answer has left them',
+    (port) => leaveWhenAsked(port, 'root', HALF_AN_ANSWER.subarray(0, 2)),
+  ],
 ];
 
-async function leaveWhenAsked(port: number, username: string): Promise<void> {
+/** Of 20 bytes. */
+const HALF_AN_ANSWER = Buffer.from([20, 0, 0, 3, 1]);
+
+async function leaveWhenAsked(port: number, username: string, lastWords = Buffer.alloc(0)): Promise<void> {
   const client = await RawClient.connect(port);
   await client.readPacket();
   // A password that is wrong, for an account that has one, and no password for one that does not exist.
   client.send(1, loginPayload(username, 0, username === 'root' ? Buffer.alloc(32, 1) : undefined));
   await client.readPacket();
-  client.close();
+  if (lastWords.length > 0) client.write(lastWords);
+  client.finish();
 }
 
 /** What counts towards max_connect_errors; null while the server has not seen the address. */

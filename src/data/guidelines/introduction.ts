@@ -59,7 +59,6 @@ export class Introduction {
     const { maxHandshakeResponseBytes, masked } = limits;
     this.#phase = new ConnectionPhase({
       maxHandshakeResponseBytes,
-      maxAuthPacketBytes: MAX_AUTH_PACKET_BYTES,
       tls: 'ended-here',
     });
     const isOffered =
@@ -139,7 +138,5 @@ export class Introduction {
 }
 
 const EMPTY = Buffer.alloc(0);
-/** Kerberos tickets reach 64 KiB. */
-const MAX_AUTH_PACKET_BYTES = 128 * 1024;
 /** No account has it, so the server answers with an AuthSwitchRequest to the one the account has. */
 const NO_PLUGIN = 'fairlead_ask_again';

@@ -22,6 +22,7 @@ import {
   hasCapability,
 } from '../../../protocol/capability-flags.ts';
 import { ConnectionPhase } from '../../../protocol/connection-phase.ts';
+import { MAX_AUTH_PACKET_BYTES } from '../../../protocol/connection-phase-feed.ts';
 import { ERR_HEADER, type ErrPacket } from '../../../protocol/err-packet.ts';
 import { ProtocolError, SERVER_FAULT } from '../../../protocol/errors.ts';
 import {
@@ -99,6 +100,7 @@ export class TerminatedLogin {
   #toServerSequenceId = 1;
   /** The client's bytes that may not be read yet, or were not a whole header. */
   #clientRest: Buffer = EMPTY;
+  #isHolding = false;
   /** Bytes of the client's that the phase has read. */
   #clientOffset = 0;
   #onSecuredTooLate: () => void = () => undefined;
@@ -108,13 +110,7 @@ export class TerminatedLogin {
     this.#sink = sink;
     const { introduced, maxHandshakeResponseBytes } = options;
     this.#clientTls = introduced?.tls ?? null;
-    this.#phase =
-      introduced?.phase ??
-      new ConnectionPhase({
-        maxHandshakeResponseBytes,
-        maxAuthPacketBytes: MAX_AUTH_PACKET_BYTES,
-        tls: 'ended-here',
-      });
+    this.#phase = introduced?.phase ?? new ConnectionPhase({ maxHandshakeResponseBytes, tls: 'ended-here' });
     this.#fromClient = new PacketGatherer({ maxPayloadBytes: MAX_AUTH_PACKET_BYTES, side: 'client' });
     this.#fromServer = new PacketGatherer({ maxPayloadBytes: MAX_AUTH_PACKET_BYTES, side: 'server' });
   }
@@ -138,6 +134,11 @@ export class TerminatedLogin {
   /** An ERR packet as the client expects it at this moment; nothing while only TLS is expected. */
   encodeErr(err: ErrPacket): Buffer {
     return this.#stage === 'client-tls' ? EMPTY : this.#phase.encodeErr(err);
+  }
+
+  /** The client is not to be read: what it has sent waits for the server. */
+  get holdsClient(): boolean {
+    return this.#isHolding || this.#stage === 'server-tls' || this.#stage === 'server-unverified';
   }
 
   /** Why a connection that is over has ended, where this knows better than the connection. */
@@ -177,7 +178,8 @@ export class TerminatedLogin {
     const rest = chunk.subarray(consumedBytes);
     if (next === 'tls') return this.#beginClientTls(rest);
     if (rest.length > 0) this.#clientRest = Buffer.from(rest);
-    if (next === 'hold') this.#options.client.pause();
+    this.#isHolding = next === 'hold';
+    if (this.#isHolding) this.#options.client.pause();
     if (stage !== 'authentication') {
       const [first] = events;
       if (first?.kind !== 'handshake-response') return;
@@ -334,11 +336,8 @@ export class TerminatedLogin {
 
   #clientPacket({ payload, lastSequenceId }: GatheredPacket): void {
     this.#toClientSequenceId = nextSequenceId(lastSequenceId);
-    const move = this.#bridge?.fromClient(payload) ?? {
-      kind: 'to-server' as const,
-      payload,
-      isSecret: true,
-    };
+    if (this.#bridge === null) return this.#toServer(payload, true);
+    const move = this.#bridge.fromClient(payload);
     if (move.kind === 'to-client') this.#toClient(move.payload, EMPTY);
     else if (move.kind === 'to-server') this.#toServer(move.payload, move.isSecret);
     else this.#refuse('auth_impossible', move.why);
@@ -362,6 +361,7 @@ export class TerminatedLogin {
     client.write(packet, 0, packet.length);
     const held = this.#clientRest;
     this.#clientRest = EMPTY;
+    this.#isHolding = false;
     if (held.length > 0) client.resume();
     if (next === 'done') {
       this.#bridge?.end();
@@ -390,8 +390,6 @@ function outOfTurn(): ProtocolError {
 }
 
 const EMPTY = Buffer.alloc(0);
-/** Kerberos tickets reach 64 KiB. */
-const MAX_AUTH_PACKET_BYTES = 128 * 1024;
 
 /** MySQL Router's words. */
 const NOT_AT_CLIENT = 'SSL is required from client';
