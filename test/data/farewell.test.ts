@@ -110,7 +110,10 @@ const WAYS_TO_GIVE_UP: readonly (readonly [string, (port: number) => Promise<voi
   ],
   ['when they are asked for their password', (port) => leaveWhenAsked(port, 'root')],
   ['when they are asked for another plugin', (port) => leaveWhenAsked(port, 'somebody')],
-  ['when only a part of their password has left them', (port) => leaveWhenAsked(port, 'root', HALF_AN_ANSWER)],
+  [
+    'when only a part of their password has left them',
+    (port) => leaveWhenAsked(port, 'root', HALF_AN_ANSWER),
+  ],
   [
     'when only a header of their answer has left them',
     (port) => leaveWhenAsked(port, 'root', HALF_AN_ANSWER.subarray(0, 2)),
