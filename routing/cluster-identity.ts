@@ -34,12 +34,14 @@ export function clusterIdentity(input: DecisionInput): ClusterIdentity {
   if (previous.groupName !== null) {
     return identityOf(memory.kind === 'galera' ? 'galera' : 'group', previous.groupName);
   }
-  const seeds = settings.seeds.map((seed) => input.observations.find(({ address }) => address === seed));
+  const seeds = settings.seeds
+    .filter((seed) => settings.unnamed?.has(seed) !== true)
+    .map((seed) => input.observations.find(({ address }) => address === seed));
   const votes = countVotes(seeds, allowed);
   const most = Math.max(...votes.map(({ count }) => count));
   const leaders = votes.filter(({ count }) => count === most);
   const [leader] = leaders;
-  const isMajority = leader !== undefined && leader.count > settings.seeds.length / 2;
+  const isMajority = leader !== undefined && leader.count > seeds.length / 2;
   const settled = memory.kind === null || !allowed.includes(memory.kind) ? null : identityOf(memory.kind, '');
   if (settled?.kind === 'plain' || settled?.kind === 'aurora') {
     return isMajority ? identityOf(leader.kind, leader.name) : settled;

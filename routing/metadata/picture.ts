@@ -105,11 +105,13 @@ function followedId(input: DecisionInput): string | null {
   );
   if (before !== '' && isStillThere) return before;
   const { groupName } = input.previous;
+  const { seeds, unnamed } = input.settings;
   const votes = new Map<string, number>();
   for (const { address, metadata } of input.observations) {
     if (metadata?.facts == null) continue;
     const isFollowed = metadata.facts.clusters.some((cluster) => cluster.groupName === groupName);
-    const weight = isFollowed ? FOLLOWED_WEIGHT : input.settings.seeds.includes(address) ? SEED_WEIGHT : 1;
+    const isNamed = seeds.includes(address) && unnamed?.has(address) !== true;
+    const weight = isFollowed ? FOLLOWED_WEIGHT : isNamed ? SEED_WEIGHT : 1;
     const id = setId(metadata.facts);
     votes.set(id, (votes.get(id) ?? 0) + weight);
   }

@@ -1,6 +1,7 @@
 /**
  * The router as a whole: control plane, data plane and admin server of one process, from their start to their end.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
 import type { AdminServer } from '../admin/server.ts';
 import type { AdminSources, DrainFacts } from '../admin/sources.ts';
@@ -136,7 +137,9 @@ export class Router {
     const hurry = stopAtOnce.then((again) => {
       this.#events.record('warn', 'stopped_at_once', `${again} again: stopping at once`, { signal: again });
     });
-    await Promise.race([this.#dataPlane?.drain(acceptingMs, timeoutMs), hurry]);
+    // Threads keep the time themselves; one that hangs does not.
+    const late = delay(timeoutMs + OVERDUE_MS, undefined, { ref: false });
+    await Promise.race([this.#dataPlane?.drain(acceptingMs, timeoutMs), hurry, late]);
     this.#passwordWatch.close();
     this.#controlPlane?.close();
     await this.#dataPlane?.close();
@@ -298,5 +301,7 @@ export class Router {
 const loadAdminServer = () => import('../admin/server.ts');
 const loadControlPlane = () => import('../control/control-plane.ts');
 
+/** More than data threads take to say their farewells after `drain.timeout`. */
+const OVERDUE_MS = 5000;
 /** Parts of the configuration that a reload reads and cannot put in force. */
 const NEEDS_RESTART: ReadonlySet<string> = new Set(['threads', 'admin', 'relay']);

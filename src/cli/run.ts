@@ -19,16 +19,17 @@ export type RunOptions = {
 
 /** Runs until SIGTERM or SIGINT. A configuration that is wrong, or a port that is taken, ends it at once. */
 export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> {
+  // Before anything takes time: as process 1 of a container, a signal nobody listens for yet would be lost.
+  const orders = listenForOrders();
   const loaded = await loadConfig(sources);
   if (!loaded.ok) {
+    orders.close();
     process.stderr.write(`fairlead: ${describeProblems(loaded.problems)}\n`);
     return EXIT.usage;
   }
   const { config } = loaded;
   const logger = await createLogger(config.log, process.stdout.isTTY === true);
   const events = createEventLog(logger.log, KEPT_EVENTS);
-  // Before anything takes time: as process 1 of a container, a signal nobody listens for yet would be lost.
-  const orders = listenForOrders();
   let router: Router | null = null;
   let isReloadAsked = false;
   const onReload = () => {

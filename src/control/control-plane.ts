@@ -5,24 +5,22 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { auroraDomainOf } from '../../routing/aurora-domain.ts';
 import { decide } from '../../routing/decision.ts';
 import {
   type Decision,
   type DecisionInput,
   type DecisionMemory,
-  type DecisionSettings,
-  type DecisionTopology,
   EMPTY_MEMORY,
   isHeard,
 } from '../../routing/observations.ts';
 import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
 import { topologyDifference } from '../../routing/topology-difference.ts';
-import type { Config, TopologyKind } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { Signal } from '../shared/signals.ts';
 import { recordDecision } from './decision-events.ts';
 import { DecisionSchedule, INTERVALS_MS, type Standing } from './decision-schedule.ts';
+import { decisionSettings, parseAddress } from './decision-settings.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import { seedSources } from './discovery/seed-sources.ts';
 import type { SourceReport } from './discovery/source.ts';
@@ -31,9 +29,10 @@ import { createStateFile, rememberedAt, type StateFile } from './discovery/state
 import { dampEvents } from './event-damper.ts';
 import { createMemberSlots } from './member-slots.ts';
 import { MemberWatch } from './member-watch.ts';
-import { metadataSettings, readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
+import { readerSettings, registrationSettings } from './metadata/metadata-settings.ts';
 import { RouterRegistration } from './metadata/registration.ts';
 import type { RegisteredRoute } from './metadata/router-row.ts';
+import { haveSpoken } from './new-vote.ts';
 import { createDoubtPace, hurryGapMs, type Pace } from './pace.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
 import { recordTrouble } from './trouble-events.ts';
@@ -107,6 +106,8 @@ class Control implements ControlPlane {
   #topology: Topology = EMPTY_TOPOLOGY;
   #memory: DecisionMemory;
   #lastPrimary: string | null = null;
+  /** The configuration names other seeds than it did when the cluster was chosen. */
+  #awaitsVote = false;
   readonly #doubtPace = createDoubtPace(() => ({
     ...this.#config.probe,
     hurryGapMs: hurryGapMs(this.#watches.size),
@@ -124,7 +125,7 @@ class Control implements ControlPlane {
     this.#decide = options.decide ?? decide;
     this.#schedule = new DecisionSchedule({
       decide: (cause) => this.#renew(cause),
-      isStill: () => this.#calm() === 'still',
+      isStill: () => this.#isStill(),
       onStall: () => this.#hurryAll(),
       now: this.#now,
     });
@@ -182,24 +183,19 @@ class Control implements ControlPlane {
   }
 
   reload(config: ControlConfig): void {
-    const isSameCluster =
-      isDeepStrictEqual(this.#config.cluster.seeds, config.cluster.seeds) &&
-      this.#config.cluster.topology === config.cluster.topology;
+    const before = this.#config.cluster;
+    const isSameKind = before.topology === config.cluster.topology;
     const isFollowed = this.#topology.hasQuorum || this.#topology.groupName === null;
     const isStatic = config.cluster.topology === 'static';
     // Members of a static topology are not asked anything, and were not made to be.
-    if ((this.#config.cluster.topology === 'static') !== isStatic) this.#closeWatches();
+    if ((before.topology === 'static') !== isStatic) this.#closeWatches();
     this.#config = config;
     this.#resolver.configure(config.dns);
     this.#discovery.use(seedSources(config.cluster.seeds, config.dns));
     this.#discovery.refresh();
-    // Another list of seeds, or a group nobody answers for any more: the seeds vote anew.
-    if (!isSameCluster || !isFollowed) {
-      const { cluster: _, ...topology } = this.#topology;
-      this.#topology = { ...topology, groupName: null };
-      // What is the newest view of a ClusterSet or ReplicaSet does not depend on who is asked.
-      this.#memory = { ...EMPTY_MEMORY, highestView: this.#memory.highestView ?? null };
-    }
+    // Another kind of cluster, or a group nobody answers for any more: the seeds vote anew.
+    if (!isSameKind || !isFollowed) this.#forgetIdentity();
+    else if (!isDeepStrictEqual(before.seeds, config.cluster.seeds)) this.#awaitsVote = true;
     const settings = this.#watchSettings();
     for (const watch of this.#watches.values()) watch.configure(settings);
     this.#registration.configure(registrationSettings(config, this.#programVersion));
@@ -213,6 +209,23 @@ class Control implements ControlPlane {
     this.#closeWatches();
     this.#discovery.close();
     this.#resolver.close();
+  }
+
+  #forgetIdentity(): void {
+    const { cluster: _, ...topology } = this.#topology;
+    this.#topology = { ...topology, groupName: null };
+    // What is the newest view of a ClusterSet or ReplicaSet does not depend on who is asked.
+    this.#memory = { ...EMPTY_MEMORY, highestView: this.#memory.highestView ?? null };
+    this.#awaitsVote = false;
+  }
+
+  #haveNewSeedsSpoken(): boolean {
+    const unnamed = this.#discovery.unnamed();
+    const named = this.#discovery.destinations().filter(({ address }) => !unnamed.has(address));
+    return haveSpoken(
+      this.#discovery.reports(),
+      named.map(({ address }) => this.#watches.get(address)?.observation),
+    );
   }
 
   #closeWatches(): void {
@@ -229,6 +242,7 @@ class Control implements ControlPlane {
       isHeard: (address) => isHeard(this.#watches.get(address)?.observation),
       idAt: (address) => this.#watches.get(address)?.observation.answer?.serverUuid ?? '',
     });
+    if (this.#awaitsVote && this.#haveNewSeedsSpoken()) this.#forgetIdentity();
     let decision = this.#makeDecision();
     // Addresses that were just discovered may be known already, literal ones are.
     if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
@@ -238,6 +252,13 @@ class Control implements ControlPlane {
     this.#registration.consider(this.#topology);
     this.#setPace(decision.isInDoubt, isNews);
     return decision.isInDoubt ? 'in-doubt' : this.#calm();
+  }
+
+  /** That nothing could have changed is as good as a decision that changes nothing. */
+  #isStill(): boolean {
+    const isStill = this.#calm() === 'still';
+    if (isStill) this.#onDecided?.(this.#config.probe.confirmationTtlMs);
+    return isStill;
   }
 
   #calm(): Standing {
@@ -261,28 +282,9 @@ class Control implements ControlPlane {
       previous: this.#topology,
       memory: this.#memory,
       nowMs: this.#now(),
-      settings: this.#decisionSettings(),
+      settings: decisionSettings(this.#config, this.#discovery),
       hints: new Map(this.#discovery.destinations().map((destination) => [destination.address, destination])),
     });
-  }
-
-  #decisionSettings(): DecisionSettings {
-    const { cluster, probe, quorumLoss, closeRoOnPromotion, reads } = this.#config;
-    const seeds = this.#discovery.destinations().map(({ address }) => address);
-    return {
-      topology: DECISION_TOPOLOGIES[cluster.topology],
-      seeds,
-      galeraFailback: cluster.galeraFailback,
-      auroraDomain:
-        cluster.auroraDomain || auroraDomainOf(seeds.map((seed) => parseAddress(seed)?.host ?? '')),
-      dropped: this.#discovery.dropped(),
-      terminating: this.#discovery.terminating(),
-      quorumLoss: quorumLoss === 'auto' ? 'none' : quorumLoss,
-      metadata: metadataSettings(this.#config),
-      confirmationTtlMs: probe.confirmationTtlMs,
-      closeRoOnPromotion,
-      reads: { ...reads, maxLagSeconds: reads.maxLagMs / 1000 },
-    };
   }
 
   /** @returns whether it differs from the one before */
@@ -369,25 +371,6 @@ class Control implements ControlPlane {
     };
   }
 }
-
-/** Null for what a group reports and nobody can dial. */
-function parseAddress(address: string): Pick<WatchedAddress, 'address' | 'host' | 'port'> | null {
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d+)$/.exec(address);
-  const [, bracketed, plain, port] = match ?? [];
-  const host = bracketed ?? plain;
-  return host === undefined ? null : { address, host, port: Number(port) };
-}
-
-const DECISION_TOPOLOGIES = {
-  auto: 'auto',
-  'group-replication': 'group-replication',
-  'innodb-cluster': 'innodb-cluster',
-  replicaset: 'replicaset',
-  async: 'async',
-  galera: 'galera',
-  aurora: 'aurora',
-  static: 'static',
-} as const satisfies Record<TopologyKind, DecisionTopology>;
 
 /** What a commit is told that its group did not take. */
 const ER_RUN_HOOK_ERROR = 3100;

@@ -189,6 +189,8 @@ export class DataPlane {
     for (const route of config.routes) {
       if (!this.#routes.hasListen(route.listen)) await tryListen(route, CAN_SHARE_PORTS);
     }
+    // A listener that is opened now would accept clients until the very end.
+    if (this.#draining !== null) throw new Error('the router is stopping');
     this.#config = this.#dataConfig(config);
     forgetConnectErrors(this.counters);
     this.#routes.replace(config.routes, this.threadsAlive());

@@ -24,5 +24,5 @@ function nowMs(): number {
   return Number(process.hrtime.bigint() / 1_000_000n) | 0;
 }
 
-/** While all is quiet, a decision is made once a second. */
-const LEAST_MS = 2500;
+/** While nothing moves, it is looked every two seconds whether that is still so. */
+const LEAST_MS = 3000;

@@ -206,7 +206,7 @@ async function foreignMember(t: Test, sandbox: Sandbox, group: Group): Promise<v
   const [stranger] = other.members;
   if (stranger === undefined) throw new Error('a group has a member');
   t.teardown(() => stranger.kill());
-  const { plane, until, untilEvent } = startPlane({
+  const { plane, until, untilEvent, published } = startPlane({
     seeds: [[stranger.host, stranger.port], ['nobody.invalid', 3306], ...seedsOf(group)],
   });
   t.teardown(() => plane.close());
@@ -216,6 +216,32 @@ async function foreignMember(t: Test, sandbox: Sandbox, group: Group): Promise<v
   t.match(topology.members[0], { address: stranger.address, acceptsReads: false, acceptsWrites: false });
   await untilEvent('alarm_raised', /belongs to group/);
   await untilEvent('member_does_not_answer', /nobody\.invalid does not resolve/);
+
+  // Other seeds are another cluster, though those of before are still there and more.
+  plane.reload(controlConfig({ seeds: [['127.0.0.1', 1]] }));
+  await untilEvent('member_does_not_answer', /127\.0\.0\.1:1\b/);
+  t.equal(plane.topology().groupName, group.name, 'seeds that do not answer change nothing');
+  plane.reload(controlConfig({ seeds: [[stranger.host, stranger.port]] }));
+  const moved = await until(
+    'the other group',
+    ({ groupName, primary }) => groupName === other.name && primary !== null,
+  );
+  t.equal(moved.primary, stranger.address);
+  const first = published.length;
+  plane.reload(
+    controlConfig({
+      seeds: [
+        [stranger.host, stranger.port],
+        ['localhost', stranger.port],
+      ],
+    }),
+  );
+  const alias = `localhost:${stranger.port}`;
+  await until('its answer', () => plane.memberProbes().get(alias)?.lastAnswerAtMs != null);
+  t.ok(
+    published.slice(first).every(({ primary }) => primary === stranger.address),
+    'a further name for the same is no interruption',
+  );
 }
 
 async function frozenSecondary(t: Test, group: Group): Promise<void> {

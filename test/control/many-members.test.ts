@@ -9,7 +9,7 @@ t.test('a hundred members that have nothing new to say are decided hardly ever',
     Array.from({ length: 100 }, (_, index) => ScriptedMember.start(index, index > 0)),
   );
   t.teardown(() => Promise.all(members.map((member) => member.close())));
-  const { plane, until, published, decisions } = startPlane({
+  const { plane, until, published, decisions, confirmations } = startPlane({
     seeds: members.map(({ port }) => ['127.0.0.1', port]),
     // A machine that is busy is no news of a member.
     probe: { timeoutMs: 30_000, confirmationTtlMs: 120_000 },
@@ -32,6 +32,11 @@ t.test('a hundred members that have nothing new to say are decided hardly ever',
     });
     t.comment(`${made} decisions in a second`);
     t.equal(published.length, settled, 'and nothing is published');
+    const before = confirmations() - decisions();
+    await waitFor(
+      { what: 'a word that all still stands, without a decision', timeoutMs: 60_000 },
+      async () => (confirmations() - decisions() > before ? true : undefined),
+    );
   });
 
   await t.test('when one of them changes', async (t) => {

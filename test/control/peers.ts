@@ -57,6 +57,8 @@ export type PlaneUnderTest = {
   readonly publishedAtMs: () => number;
   /** How often it has been decided. */
   readonly decisions: () => number;
+  /** How often the data plane was told that what it has been told still stands. */
+  readonly confirmations: () => number;
   /** The log, one JSON text a line. */
   readonly lines: readonly string[];
   until(what: string, condition: (topology: Topology) => boolean, timeoutMs?: number): Promise<Topology>;
@@ -135,6 +137,7 @@ export function startPlane(facts: PlaneFacts): PlaneUnderTest {
   const published: Topology[] = [];
   let publishedAtMs = 0;
   let decisions = 0;
+  let confirmations = 0;
   const plane = createControlPlane({
     config: controlConfig(facts),
     ...(facts.resolver === undefined ? {} : { resolver: facts.resolver }),
@@ -143,6 +146,7 @@ export function startPlane(facts: PlaneFacts): PlaneUnderTest {
       decisions++;
       return decide(input);
     },
+    onDecided: () => confirmations++,
     publish(topology) {
       published.push(topology);
       publishedAtMs = performance.now();
@@ -154,6 +158,7 @@ export function startPlane(facts: PlaneFacts): PlaneUnderTest {
     published,
     publishedAtMs: () => publishedAtMs,
     decisions: () => decisions,
+    confirmations: () => confirmations,
     until: (what, condition, timeoutMs = 15_000) =>
       waitFor({ what, timeoutMs, intervalMs: 5 }, async () => {
         const topology = published.at(-1) ?? EMPTY_TOPOLOGY;

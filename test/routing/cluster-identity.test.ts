@@ -91,3 +91,12 @@ t.test('a node that has no cluster yet does not decide what the cluster is', asy
   const joining = says('a', null, { galera: { ...GALERA, clusterUuid: '', isPrimaryComponent: false } });
   t.equal(decide(inputOf([joining, fails('b', 'refused'), fails('c', 'refused')])).memory.kind, null);
 });
+
+t.test('seeds that the configuration no longer names have no say', async (t) => {
+  const other = says('d', 'dOP', { groupName: 'other', viewId: '7:1' });
+  const seen = [other, group('a'), group('b'), group('c')];
+  const seeds = ['d:3306', 'a:3306', 'b:3306', 'c:3306'];
+  const unnamed = new Set(seeds.slice(1));
+  t.equal(decide(inputOf(seen, { seeds })).topology.primary, 'a:3306');
+  t.equal(decide(inputOf(seen, { seeds, unnamed })).topology.primary, 'd:3306');
+});

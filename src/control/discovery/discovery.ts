@@ -12,6 +12,8 @@ export type Discovery = {
   destinations(): readonly Destination[];
   /** Addresses of `destinations` that no source names any more although all others have been heard: to be given up. */
   dropped(): ReadonlySet<string>;
+  /** Addresses of `destinations` that no source names any more, `dropped` among them. */
+  unnamed(): ReadonlySet<string>;
   /** Addresses of `destinations` whose servers are about to be stopped. */
   terminating(): ReadonlySet<string>;
   /** Nothing was dropped that is still to be let go of. */
@@ -87,6 +89,10 @@ class SourceSet implements Discovery {
   dropped(): ReadonlySet<string> {
     const leaving = [...this.#dropped.values()].filter(({ leavingSinceMs }) => leavingSinceMs !== null);
     return new Set(leaving.map(({ destination }) => destination.address));
+  }
+
+  unnamed(): ReadonlySet<string> {
+    return new Set(this.#dropped.keys());
   }
 
   terminating(): ReadonlySet<string> {
