@@ -7,7 +7,7 @@
  * the handle where the kernel may be expected to have room: the peer has spoken since it was last written to.
  */
 import { writeSync } from 'node:fs';
-import { isIPv6, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { ReadBuffer } from './read-buffer.ts';
 import {
@@ -101,7 +101,7 @@ export class BareWire implements Wire {
     wire.#onConnect = onConnect;
     handle.setNoDelay(true);
     const request = requestFor(wire, tcp.binding.ConnectRequest, onConnected);
-    const status = isIPv6(address)
+    const status = address.includes(':')
       ? handle.connect6(request, address, port)
       : handle.connect(request, address, port);
     if (status !== 0) wire.#fail('connect', status);
