@@ -142,6 +142,8 @@ export type FailureKind =
   | 'tls-required'
   /** TLS did not come about, or the certificate will not do. */
   | 'tls-failed'
+  /** The router itself has no descriptors, ports or memory left to ask with: it says nothing about the member. */
+  | 'router-exhausted'
   /** Anything else the server or the network said. */
   | 'error';
 
@@ -157,6 +159,7 @@ export const FAILURE_REASONS = {
   'missing-grant': 'monitoring account lacks a grant',
   'tls-required': 'requires TLS',
   'tls-failed': 'has no TLS that will do',
+  'router-exhausted': 'cannot be asked: this router is out of descriptors, ports or memory',
   error: 'answers with an error',
 } as const satisfies Record<FailureKind, string>;
 

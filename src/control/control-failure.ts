@@ -54,6 +54,11 @@ const KIND_BY_CODE: ReadonlyMap<string, FailureKind> = new Map([
   ['EHOSTUNREACH', 'timeout'],
   ['ENETUNREACH', 'timeout'],
   ['EHOSTDOWN', 'timeout'],
+  ['EMFILE', 'router-exhausted'],
+  ['ENFILE', 'router-exhausted'],
+  ['ENOBUFS', 'router-exhausted'],
+  ['ENOMEM', 'router-exhausted'],
+  ['EADDRNOTAVAIL', 'router-exhausted'],
   ['ECONNRESET', 'closed'],
   ['ECONNABORTED', 'closed'],
   ['EPIPE', 'closed'],
@@ -68,8 +73,10 @@ const KIND_BY_NUMBER: ReadonlyMap<number, FailureKind> = new Map([
   /** ER_SESSION_WAS_KILLED, ER_CLIENT_INTERACTION_TIMEOUT */
   [3169, 'closed'],
   [4031, 'closed'],
-  /** ER_SERVER_OFFLINE_MODE */
+  /** ER_SERVER_OFFLINE_MODE; since MySQL 9.0 also ER_SERVER_OFFLINE_MODE_REASON and ER_SERVER_OFFLINE_MODE_USER */
   [3032, 'offline-mode'],
+  [6400, 'offline-mode'],
+  [6401, 'offline-mode'],
   /** ER_ACCESS_DENIED_ERROR, ER_HOST_NOT_PRIVILEGED, ER_ACCESS_DENIED_NO_PASSWORD_ERROR */
   [1045, 'access-denied'],
   [1130, 'access-denied'],

@@ -31,6 +31,8 @@ function troubleHint(trouble: Trouble, user: string): string {
       return `the monitoring account '${user}' may not log in: `;
     case 'missing-grant':
       return `GRANT SELECT ON performance_schema.replication_group_members TO '${user}' is missing: `;
+    case 'router-exhausted':
+      return 'this router is out of descriptors, ports or memory: ';
     case 'not-mysql':
       return 'does not speak MySQL: ';
     case 'tls-failed':

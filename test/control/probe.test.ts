@@ -1,5 +1,6 @@
 /** How the rows of each kind of server are read, odd ones included. */
 import t from 'tap';
+import { toControlFailure } from '../../src/control/control-failure.ts';
 import { createAuroraProbe } from '../../src/control/probe/aurora-probe.ts';
 import { lagOf, readChannels } from '../../src/control/probe/channels.ts';
 import { readTraits, type ServerTraits } from '../../src/control/probe/detection.ts';
@@ -67,6 +68,19 @@ t.test('offline mode is an answer that serves nobody, where the server has such 
   t.throws(asked, { name: 'ControlFailure', message: /offline_mode is ON/ });
   t.notMatch(createPlainProbe(traitsOf(MARIADB)).text, /offline_mode/);
 });
+
+t.test(
+  'a failure is known by its number or code, and the router’s own troubles are not the member’s',
+  async (t) => {
+    const kindOf = (facts: object) => toControlFailure(Object.assign(new Error('it failed'), facts)).kind;
+    for (const errno of [3032, 6400, 6401]) t.equal(kindOf({ errno }), 'offline-mode', String(errno));
+    t.equal(kindOf({ errno: 1045 }), 'access-denied');
+    t.equal(kindOf({ errno: -111, code: 'ECONNREFUSED' }), 'refused');
+    for (const code of ['EMFILE', 'EADDRNOTAVAIL'])
+      t.equal(kindOf({ errno: -24, code }), 'router-exhausted', code);
+    t.equal(kindOf({ errno: 1064 }), 'error');
+  },
+);
 
 t.test('a group tells its queue; a server with the plugin and no group tells its channels', async (t) => {
   const probe = createGroupProbe(traitsOf({ ...MYSQL, group_replication_group_name: '' }), true);

@@ -279,7 +279,7 @@ async function said(answer: Promise<unknown>): Promise<string> {
   ]);
 }
 
-async function tellTopology({ router }: NetworkGroup, note: (text: string) => void): Promise<void> {
+export async function tellTopology({ router }: NetworkGroup, note: (text: string) => void): Promise<void> {
   const { primary, members, alarms } = await router.topology();
   note(`primary ${primary}; alarms ${JSON.stringify(alarms)}`);
   for (const { address, role, state, acceptsReads, acceptsWrites, reason } of members)

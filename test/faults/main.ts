@@ -13,9 +13,10 @@ import { startNetworkGroup } from '../support/network-group.ts';
 import type { Scope } from '../support/scope.ts';
 import { CLIENT_FAULTS } from './client-faults.ts';
 import { GROUP_FAULTS } from './group-faults.ts';
+import { MEMBER_FAULTS } from './member-faults.ts';
 import { playFault, type Verdict } from './stage.ts';
 
-const FAULTS = { ...GROUP_FAULTS, ...CLIENT_FAULTS };
+const FAULTS = { ...GROUP_FAULTS, ...CLIENT_FAULTS, ...MEMBER_FAULTS };
 const USAGE = `npm run campaign:faults -- [options]
   --faults a,b    of ${Object.keys(FAULTS).join(', ')}; default all
 `;

@@ -109,7 +109,8 @@ export class MetadataReader {
     } catch (error) {
       const failure = toControlFailure(error);
       this.#forgetStatements();
-      if (failure.isFatal) return failure;
+      // What a server says that is on its way down is nothing about its metadata.
+      if (failure.isFatal || failure.kind === 'closed') return failure;
       const state = stateOf(failure, hasSchema);
       this.#reading = {
         state,

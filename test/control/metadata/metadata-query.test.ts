@@ -205,4 +205,10 @@ t.test('what comes of a failure', async (t) => {
   const lost = await read({ v2_instances: failure(0, true) });
   t.equal(lost?.isFatal, true, 'a lost connection is no news about the metadata');
   t.equal(reader.reading?.state, 'ok');
+  const shutdown = new ControlFailure('closed', 'Server shutdown in progress', {
+    errorNumber: 1053,
+    isFatal: false,
+  });
+  t.equal(await read({ schema_version: shutdown }), shutdown);
+  t.equal(reader.reading?.state, 'ok', 'nor is a server that is on its way down');
 });
