@@ -131,14 +131,14 @@ export const MEMBER_FAULTS: Readonly<Record<string, Fault>> = {
     open.on('error', () => undefined);
     await open.query('BEGIN');
     await open.query('INSERT INTO app.writes VALUES (2, 1)');
-    const [next] = await group.secondaries();
-    if (next !== undefined) await group.setPrimary(next);
+    // A planned switchover would wait for both.
+    await former.kill();
     note(`COMMIT that was open: ${await answered(open.query('COMMIT'))}`);
     const heir = await connectTo(router.ports.rw, { host: router.host });
     heir.on('error', () => undefined);
     note(`XA COMMIT on the new primary: ${await answered(heir.query("XA COMMIT 'a'"))}`);
     for (const each of [client, open, heir]) each.destroy();
-    await group.setPrimary(former);
+    await group.rejoin(former);
   },
   'consistent-reads': async (stage, note) => {
     const { router, group } = stage;
