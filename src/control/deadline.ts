@@ -1,6 +1,6 @@
 /**
- * A deadline that is set far more often than it passes, as that of a probe: to set it again moves a timer that is there, and to
- * lift it costs nothing, for the timer may run out unheard.
+ * A timer that is set again and again for the same time, as those of a probe: to set it again moves what is there, and to lift it
+ * costs nothing, for it may run out unheard.
  */
 export class Deadline {
   #timer: NodeJS.Timeout | null = null;

@@ -20,7 +20,7 @@ import { Deadline } from './deadline.ts';
 import type { Urgency } from './decision-schedule.ts';
 import { MetadataReader } from './metadata/metadata-reader.ts';
 import { createNameWatch, type NameWatch } from './name-watch.ts';
-import { type Backoff, createBackoff, withJitter } from './pace.ts';
+import { type Backoff, createBackoff, createSteadyJitter, type SteadyJitter, withJitter } from './pace.ts';
 import type { MemberWatchOptions, ProbeCounts, WatchSettings } from './watch-options.ts';
 
 /** The connection to the member: one of these at a time. */
@@ -35,6 +35,8 @@ export class MemberWatch {
   readonly #options: MemberWatchOptions;
   readonly #names: NameWatch;
   readonly #backoff: Backoff;
+  readonly #interval: SteadyJitter;
+  readonly #onStep = (): void => this.#step();
   #settings: WatchSettings;
   #link: Link = NO_LINK;
   #answer: MemberAnswer | null = null;
@@ -42,7 +44,9 @@ export class MemberWatch {
   #refusingSinceMs: number | null = null;
   #dial: DialAddress | null;
   /** The next step: connect, or probe. */
-  #nextStep: NodeJS.Timeout | null = null;
+  readonly #nextStep = new Deadline();
+  /** The time of the next probe has passed while this one was not answered. */
+  #isOverdue = false;
   /** Of what is under way. */
   readonly #deadline = new Deadline();
   #lastStepAtMs = Number.NEGATIVE_INFINITY;
@@ -61,6 +65,7 @@ export class MemberWatch {
     this.#settings = options.settings;
     this.#useMetadata(options.settings);
     this.#backoff = createBackoff({ firstMs: 100, maxMs: 2000 }, random);
+    this.#interval = createSteadyJitter(random);
     this.#names = createNameWatch({
       name: target.isFullName && isIP(target.host) === 0 ? `${target.host}.` : target.host,
       given: target.dialHost,
@@ -162,13 +167,11 @@ export class MemberWatch {
   }
 
   #schedule(delayMs: number): void {
-    if (this.#nextStep !== null) clearTimeout(this.#nextStep);
-    this.#nextStep =
-      this.#isClosed || !this.#options.asks ? null : setTimeout(() => this.#step(), Math.max(0, delayMs));
+    if (this.#isClosed || !this.#options.asks) this.#nextStep.lift();
+    else this.#nextStep.set(Math.max(0, delayMs), this.#onStep);
   }
 
   #step(): void {
-    this.#nextStep = null;
     if (this.#isClosed || this.#dial === null) return;
     switch (this.#link.kind) {
       case 'none':
@@ -178,7 +181,9 @@ export class MemberWatch {
         this.#probe(this.#link.session);
         break;
       case 'opening':
+        break;
       case 'probing':
+        this.#isOverdue = true;
         break;
     }
   }
@@ -222,13 +227,15 @@ export class MemberWatch {
     this.#link = link;
     this.#lastStepAtMs = askedAtMs;
     this.#isHurried = false;
+    this.#isOverdue = false;
+    this.#schedule(this.#interval.of(this.#settings.intervalMs));
     this.#startDeadline(this.#settings.timeoutMs, 'no answer');
     session.probe(this.#settings.readsGtids).then(
       (outcome) => {
         if (this.#link !== link) return;
         this.#deadline.lift();
         this.#link = { kind: 'idle', session };
-        this.#scheduleNextProbe(askedAtMs);
+        this.#hastenNextProbe(askedAtMs);
         this.#accept(outcome, session);
       },
       (error: unknown) => {
@@ -246,11 +253,11 @@ export class MemberWatch {
     );
   }
 
-  #scheduleNextProbe(askedAtMs: number): void {
-    const { now, random } = this.#options;
-    const { hurryGapMs, intervalMs } = this.#settings;
-    const waitMs = this.#isHurried ? hurryGapMs : withJitter(intervalMs, random);
-    this.#schedule(Math.max(0, askedAtMs + waitMs - now()));
+  /** It comes at its time by itself, unless that has passed or somebody is in a hurry. */
+  #hastenNextProbe(askedAtMs: number): void {
+    if (this.#isOverdue) this.#schedule(0);
+    else if (this.#isHurried)
+      this.#schedule(Math.max(0, askedAtMs + this.#settings.hurryGapMs - this.#options.now()));
   }
 
   #accept({ answer, isRepeated }: ProbeOutcome, session: ControlSession): void {
@@ -352,8 +359,7 @@ export class MemberWatch {
     const link = this.#link;
     this.#link = NO_LINK;
     this.#deadline.lift();
-    if (this.#nextStep !== null) clearTimeout(this.#nextStep);
-    this.#nextStep = null;
+    this.#nextStep.close();
     if (link.kind === 'opening') link.giveUp.abort();
     else if (link.kind !== 'none') link.session.close();
   }

@@ -87,12 +87,36 @@ export function withJitter(ms: number, random: () => number): number {
   return ms * (0.8 + 0.4 * random());
 }
 
+/** A wait with randomness that stays the same for some times, so that its timer can be set again and need not be made anew. */
+export type SteadyJitter = {
+  /** @returns whole milliseconds, up to a fifth more or less than `ms` */
+  of(ms: number): number;
+};
+
+export function createSteadyJitter(random: () => number): SteadyJitter {
+  let drawnFor = Number.NaN;
+  let waitMs = 0;
+  let uses = 0;
+  return {
+    of(ms) {
+      if (ms !== drawnFor || uses === DRAWN_USES) {
+        drawnFor = ms;
+        waitMs = Math.round(withJitter(ms, random));
+        uses = 0;
+      }
+      uses++;
+      return waitMs;
+    },
+  };
+}
+
 /** Up to a fifth less: never later than what was promised. */
 export function beforeExpiry(ms: number, random: () => number): number {
   return ms * (0.8 + 0.2 * random());
 }
 
 const MAX_DOUBLINGS = 30;
+const DRAWN_USES = 16;
 const EAGER_MS = 5000;
 const MIN_HURRY_GAP_MS = 20;
 const HURRY_GAP_PER_MEMBER_MS = 0.5;

@@ -1,6 +1,6 @@
 /** How close together members are asked while something is in doubt. */
 import t from 'tap';
-import { createDoubtPace } from '../../src/control/pace.ts';
+import { createDoubtPace, createSteadyJitter } from '../../src/control/pace.ts';
 
 const INTERVALS = { intervalMs: 250, doubtIntervalMs: 100, hurryGapMs: 20 };
 
@@ -31,3 +31,16 @@ t.test('members are asked often while there is something to be waited for', asyn
   t.equal(pace.after(false, true, 70_000).intervalMs, 250);
   t.equal(intervalAt(71_000), 25, 'the next doubt begins anew, without news of members too');
 });
+
+t.test(
+  'the wait between two probes is drawn anew now and then, and when another one is wanted',
+  async (t) => {
+    const draws = [0, 1, 0.5, 0.25];
+    const jitter = createSteadyJitter(() => draws.shift() ?? Number.NaN);
+    const waits = Array.from({ length: 17 }, () => jitter.of(250));
+    t.strictSame(new Set(waits.slice(0, 16)), new Set([200]));
+    t.equal(waits[16], 300);
+    t.equal(jitter.of(100), 100);
+    t.equal(jitter.of(250), 225);
+  },
+);
