@@ -63,8 +63,8 @@ t.test('read-only is everything but OFF, whichever switch it is', async (t) => {
 t.test('offline mode is an answer that serves nobody, where the server has such a mode', async (t) => {
   const probe = createPlainProbe(traitsOf({ ...MYSQL, offline_mode: 'OFF' }));
   t.match(probe.text, /@@global\.offline_mode/);
-  t.match(probe.read([{ ...SELF, offlineMode: '0' }], TIMES, UNKNOWN), { serverUuid: 'uuid' });
-  const asked = () => probe.read([{ ...SELF, offlineMode: '1' }], TIMES, UNKNOWN);
+  t.match(probe.read([[{ ...SELF, offlineMode: '0' }]], TIMES, UNKNOWN), { serverUuid: 'uuid' });
+  const asked = () => probe.read([[{ ...SELF, offlineMode: '1' }]], TIMES, UNKNOWN);
   t.throws(asked, { name: 'ControlFailure', message: /offline_mode is ON/ });
   t.notMatch(createPlainProbe(traitsOf(MARIADB)).text, /offline_mode/);
 });
