@@ -84,6 +84,14 @@ function createProgram(
       exit(await check(sourcesOf(command, terminal), terminal));
     });
 
+  subcommand(program, 'convert', 'Print a configuration made from a mysqlrouter.conf.')
+    .argument('<file>', 'configuration of MySQL Router')
+    .addHelpText('after', CONVERT_HELP)
+    .action(async (file: string) => {
+      const { convert } = await import('./convert.ts');
+      exit(await convert(file, terminal));
+    });
+
   subcommand(program, 'status', 'Ask a running router for its members and routes.')
     .addOption(adminOption(terminal))
     .option('--json', 'print JSON')
@@ -193,6 +201,15 @@ Examples:
   FAIRLEAD_HOLD_TIMEOUT=30s fairlead check --config fairlead.yaml
 
 Exit codes: 0 the configuration is right, 2 it is not.`;
+
+const CONVERT_HELP = `
+What has no counterpart is told in comments at the top. Nothing is changed, and no server is asked.
+
+Examples:
+  fairlead convert /etc/mysqlrouter/mysqlrouter.conf > fairlead.yaml
+  fairlead check --config fairlead.yaml
+
+Exit codes: 0 printed, 2 it is no mysqlrouter.conf.`;
 
 const STATUS_HELP = `
 Without --admin it asks 127.0.0.1 at the port of FAIRLEAD_ADMIN_LISTEN, or at 8404.

@@ -84,7 +84,7 @@ t.test('help is for people: every command has some, with examples and exit codes
   const program = await runCommand(['--help']);
   t.equal(program.code, 0);
   t.equal(program.error, '');
-  for (const name of ['run', 'check', 'status', 'demo']) {
+  for (const name of ['run', 'check', 'convert', 'status', 'demo']) {
     t.match(program.out, new RegExp(`^ {2}${name} `, 'm'));
     const { code, out } = await runCommand([name, '--help']);
     t.equal(code, 0);
