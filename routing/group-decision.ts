@@ -38,7 +38,9 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
   const allViews = viewsOf(input, groupName);
   const seen = memory.newestView ?? null;
   const found = chooseViews(allViews, memory.incarnation);
-  const leftBehind = found !== null && isLeftBehind(found, seen);
+  const isBehind = found !== null && isLeftBehind(found, seen);
+  const behindSinceMs = isBehind ? (memory.behindSinceMs ?? nowMs) : null;
+  const leftBehind = behindSinceMs !== null && nowMs - behindSinceMs < WAKING_MS;
   const chosen = leftBehind ? null : found;
   const isSinglePrimary = chosen?.newest.group.isSinglePrimary ?? previous.mode !== 'multi-primary';
   const claims = settleClaims(leftBehind ? [] : allViews, isSinglePrimary, nowMs, {
@@ -91,7 +93,8 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
       ...memory,
       kind: 'group',
       incarnation: chosen?.incarnation ?? memory.incarnation,
-      newestView: highestSeen(chosen, seen),
+      newestView: highestSeen(chosen, isBehind && !leftBehind ? null : seen),
+      behindSinceMs,
       conflictSinceMs,
     },
   };
@@ -355,3 +358,6 @@ function isInDoubt(
 function isSurelyAway(entry: Entry): boolean {
   return entry.observation !== undefined && entry.observation.failure !== null;
 }
+
+/** A member that wakes up suspects those it does not hear after 5 s, and has no quorum then: who still has one is awake. */
+const WAKING_MS = 30_000;

@@ -235,6 +235,8 @@ export type DecisionMemory = {
   readonly incarnation: string | null;
   /** The highest view seen of that incarnation; missing while none was seen. */
   readonly newestView?: SeenView | null;
+  /** Since when those who answer only know older ones, or null. */
+  readonly behindSinceMs?: number | null;
   /** Since when more than one member claims to be the one primary, or null. */
   readonly conflictSinceMs: number | null;
   /**

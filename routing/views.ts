@@ -133,11 +133,17 @@ export function chooseViews(views: readonly View[], followed: string | null): Ch
 
 /**
  * True when the group has been seen further on, and nobody is left who knows: a member that slept through its own
- * expulsion believes in its old view until it hears the others. What was said before then is late and no lie.
+ * expulsion believes in its old view until it hears the others. What was said before then is late and no lie. Nor is a view
+ * that all its members repeat: an operator has forced them on (group_replication_force_members) from an older one.
  */
-export function isLeftBehind({ newest: { viewId, answer } }: ChosenViews, seen: SeenView | null): boolean {
+export function isLeftBehind({ newest, views }: ChosenViews, seen: SeenView | null): boolean {
+  const { viewId, answer, group } = newest;
   if (seen === null || viewId === null || viewId.incarnation !== seen.incarnation) return false;
-  return viewId.sequence < seen.sequence && answer.askedAtMs >= seen.saidAtMs;
+  if (viewId.sequence >= seen.sequence || answer.askedAtMs < seen.saidAtMs) return false;
+  const repeating = new Set(
+    views.filter((view) => view.viewId?.sequence === viewId.sequence).map(({ memberId }) => memberId),
+  );
+  return group.rows.some(({ id, state }) => state === 'ONLINE' && !repeating.has(id));
 }
 
 /** What to remember of the views there are. */

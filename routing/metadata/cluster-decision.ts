@@ -77,6 +77,7 @@ export function decideClusters(input: DecisionInput, picture: FactsPicture): Dec
       ...input.memory,
       incarnation: ofTarget?.memory.incarnation ?? null,
       newestView: ofTarget?.memory.newestView ?? null,
+      behindSinceMs: ofTarget?.memory.behindSinceMs ?? null,
       conflictSinceMs: ofTarget?.memory.conflictSinceMs ?? null,
       highestView: picture.highestView ?? input.memory.highestView ?? null,
       groups: Object.fromEntries(parts.map(({ cluster, decision }) => [cluster.groupName, decision.memory])),

@@ -637,5 +637,14 @@ t.test('a member that its group has left behind is not believed when nobody else
   t.equal(behind.topology.members[0]?.primarySessions, 'cut');
   t.equal(behind.topology.members[1]?.primarySessions, 'keep', 'doubt takes nothing back');
   t.equal(later('100:5').topology.primary, 'a:3306', 'it has come back');
+  const forced = inputOf([says('a', 'aOP', { viewId: '100:3', askedAtMs: NOW + 50 })], {}, settled);
+  const decided = decide({ ...forced, nowMs: NOW + 100 });
+  t.equal(decided.topology.primary, 'a:3306', 'it was forced on alone from an older view');
+  const awake = [
+    says('a', 'aOP bOS cOS', { viewId: '100:3', askedAtMs: NOW + 30_050 }),
+    fails('b', 'refused'),
+  ];
+  const lasting = decide({ ...inputOf(awake, {}, behind), nowMs: NOW + 30_100 });
+  t.equal(lasting.topology.primary, 'a:3306', 'it has kept its quorum for so long that it cannot have slept');
   t.equal(later('200:1').topology.primary, 'a:3306', 'the group was bootstrapped anew');
 });
