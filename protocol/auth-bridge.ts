@@ -192,8 +192,12 @@ function xorWith(bytes: Buffer, nonce: Buffer): void {
 const NONCE_BYTES = 20;
 const CACHING_SHA2 = 'caching_sha2_password';
 const SHA256 = 'sha256_password';
-/** Their answers are passwords and one-time codes as they are: LDAP, and MariaDB's PAM. */
-const READABLE: ReadonlySet<string> = new Set(['mysql_clear_password', 'dialog']);
+/** Their answers are passwords, one-time codes and tokens as they are: LDAP, MariaDB's PAM, OpenID Connect. */
+const READABLE: ReadonlySet<string> = new Set([
+  'mysql_clear_password',
+  'dialog',
+  'authentication_openid_connect_client',
+]);
 const SHA256_REQUEST_PUBLIC_KEY = 0x01;
 /** No account has it, so the server answers with an AuthSwitchRequest to the one the account has. */
 const UNKNOWN_PLUGIN = 'fairlead_ask_again';

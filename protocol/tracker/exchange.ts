@@ -112,7 +112,10 @@ export class Exchange {
       if (this.#inFlight === 0) this.#expectAnswer(command, 0);
       else {
         this.#queue ??= new PipelineQueue();
-        if (!this.#queue.push(command)) this.turnOpaque('pipeline-depth');
+        if (!this.#queue.push(command)) {
+          this.turnOpaque('pipeline-depth');
+          return true;
+        }
       }
       this.#inFlight++;
       if (phase === PHASE_EVENTS) this.#clientSends = CLIENT_SENDS_ACKNOWLEDGEMENTS;

@@ -93,6 +93,11 @@ export class CommandWatch {
     return this.#meter.hasQuit;
   }
 
+  /** And it has the answers to all it said before. */
+  get hasQuitAnswered(): boolean {
+    return this.#meter.hasQuit && this.#tracker.inFlight === 0;
+  }
+
   /** Gives back the gauges it holds. */
   close(): void {
     this.#meter.close();

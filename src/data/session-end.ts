@@ -195,6 +195,19 @@ export class SessionEnd {
     else this.#context.farewells.leave(this.#client);
   }
 
+  /** What nobody has foreseen was thrown on behalf of this session, and is no reason to end those of others. */
+  defect(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const fields = { route: this.#route.bound.name, error: text };
+    this.#context.event(
+      'error',
+      'session_failed',
+      'A session ends because of a defect of the router',
+      fields,
+    );
+    this.now('internal_error');
+  }
+
   /** Ends the session of a client that is gone. */
   clientGone(reason: EndReason): void {
     if (this.#close(reason, 'break')) this.#client.destroy();

@@ -88,7 +88,8 @@ export class Session implements ConnectionSink, EndingSession {
     if (!this.#isRelaying)
       return side === 'client' ? this.#end.clientGone('client_closed') : this.#serverClosed(null);
     // After COM_QUIT nobody has anything to say: there is no need to wait for the other side's FIN.
-    if (this.#commands?.hasQuit) return this.#end.bothDone('client_quit');
+    const isOver = side === 'client' ? this.#commands?.hasQuitAnswered : this.#commands?.hasQuit;
+    if (isOver) return this.#end.bothDone('client_quit');
     if (this.#end.sideEnded(side)) return;
     if (side === 'client') return this.#server?.end();
     this.#signalServerClosed();
@@ -243,6 +244,7 @@ export class Session implements ConnectionSink, EndingSession {
       onTls: (fromClient) => this.#tlsBegins(fromClient),
       onRefusedByServer: () => this.#end.now('server_refused'),
       onRefusal: (refusal) => this.#refuse(refusal),
+      onDefect: (error) => this.#end.defect(error),
     });
     this.#login.onBytes('server', greeting, greeting.length);
   }

@@ -214,7 +214,7 @@ export class XSession implements ConnectionSink, EndingSession {
       if (side === 'server') this.#fromServer(chunk);
       else this.#takeFromClient(chunk);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
+      if (!(error instanceof ProtocolError)) return this.#end.defect(error);
       this.#refuse(refusalFor(error));
     }
   }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { CLIENT_SSL } from '../../protocol/capability-flags.ts';
+import { ConnectionPhase } from '../../protocol/connection-phase.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
 import type { EndReason, RefusalReason } from '../../src/shared/counters.ts';
 import { createRandom } from '../protocol/bytes.ts';
@@ -122,6 +123,24 @@ t.test('random bytes in place of a login get one error each', async (t) => {
   await lab.settled();
   await until('the server to be left', () => server.openPeers.length === 0);
   t.equal(server.brokenOff, 0);
+});
+
+t.test('a defect that a login meets ends that session alone, and is told', async (t) => {
+  const { lab, bystander } = await openLab(t);
+  const { feedClient } = ConnectionPhase.prototype;
+  t.teardown(() => Object.assign(ConnectionPhase.prototype, { feedClient }));
+  const client = await RawClient.connect(lab.port());
+  await client.readPacket();
+  ConnectionPhase.prototype.feedClient = () => {
+    throw new RangeError('a defect');
+  };
+  client.write(LOGIN);
+  t.equal(await client.readPacket(), null);
+  t.equal(lab.ended('internal_error'), 1);
+  t.match(lab.events('session_failed')[0]?.fields, { route: 'rw', error: /RangeError: a defect\n/ });
+  t.ok(await bystander.command(COM_PING), 'others go on');
+  for (const each of [client, bystander]) each.close();
+  await lab.settled();
 });
 
 for (const mode of ['fast', 'portable'] as const) {

@@ -81,6 +81,21 @@ for (const mode of ['fast', 'portable'] as const) {
     t.same(lab.signals(), []);
   });
 
+  story('a client that says goodbye behind a command, and ends, still gets its answer', async (t, lab) => {
+    const client = await logInTo(t, lab, async (peer) => {
+      for (const command of [COM_PING, COM_QUIT]) t.equal((await peer.readPacket())?.payload[0], command);
+      t.equal(await peer.readPacket(), null);
+      peer.ok(1);
+      peer.finish();
+    });
+    client.write(encodePacket(Buffer.of(COM_PING), 0), encodePacket(Buffer.of(COM_QUIT), 0));
+    client.finish();
+    t.equal((await client.readPacket())?.payload[0], 0);
+    t.equal(await client.readPacket(), null);
+    client.close();
+    await until('the session to end', () => lab.ended('client_quit') === 1);
+  });
+
   story('a server that does not close behind COM_QUIT is closed', async (t, lab) => {
     const client = await logInTo(t, lab, async (peer) => void (await peer.readPacket()));
     client.send(0, Buffer.of(COM_QUIT));

@@ -94,7 +94,7 @@ t.test('all else passes, and what cannot work names the setting', async (t) => {
     t.same(bridge.fromServer(data), toClient(data));
     t.match(bridge.fromClient(Buffer.from(data)), { kind: 'to-server', payload: data });
   }
-  for (const authPluginName of ['mysql_clear_password', 'dialog']) {
+  for (const authPluginName of ['mysql_clear_password', 'dialog', 'authentication_openid_connect_client']) {
     const switched = { kind: 'named', authPluginName, authPluginData: Buffer.alloc(0) } as const;
     const refusing = bridgeOf('client');
     refusing.begin(SHA2, Buffer.from('x'));

@@ -146,6 +146,7 @@ t.test(
     }
     for (let count = 0; count < MAX_QUEUED_COMMANDS + 2; count++) recorder.feed('client', ping);
     t.equal(recorder.tracker.opaqueReason, 'pipeline-depth');
+    t.match(recorder.log.at(-1), /pipeline-depth/, 'and that is its last word');
   },
 );
 
