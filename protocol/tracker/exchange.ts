@@ -112,15 +112,12 @@ export class Exchange {
       if (this.#inFlight === 0) this.#expectAnswer(command, 0);
       else {
         this.#queue ??= new PipelineQueue();
-        if (!this.#queue.push(command)) {
-          this.turnOpaque('pipeline-depth');
-          return true;
-        }
+        if (!this.#queue.push(command)) this.turnOpaque('pipeline-depth');
       }
       this.#inFlight++;
       if (phase === PHASE_EVENTS) this.#clientSends = CLIENT_SENDS_ACKNOWLEDGEMENTS;
     }
-    this.#sink.commandBegan(command);
+    if (this.#opaqueReason === undefined) this.#sink.commandBegan(command);
     return isAnswered;
   }
 
