@@ -108,10 +108,10 @@ function withReachAlarm(input: DecisionInput, decision: Decision): Decision {
   );
   if (isAnyAnswering || observations.length === 0 || !observations.every(isHeard)) return decision;
   const { topology } = decision;
-  const isShutOut = observations.every(({ failure }) => failure !== null && SHUT_OUT.includes(failure.kind));
-  const alarm = isShutOut
-    ? 'no member can be asked: the monitoring account is not let in or lacks a grant'
-    : 'no member answers';
+  const cause = COMMON_CAUSES.find(({ kinds }) =>
+    observations.every(({ failure }) => failure !== null && kinds.includes(failure.kind)),
+  );
+  const alarm = cause?.alarm ?? 'no member answers';
   return { ...decision, topology: { ...topology, alarms: [...topology.alarms, alarm] } };
 }
 
@@ -149,5 +149,15 @@ function withMetadataState(
   };
 }
 
-/** The servers are there: it is the account that somebody has to look at. */
-const SHUT_OUT: readonly FailureKind[] = ['access-denied', 'missing-grant'];
+/** The servers are there: it is something else that somebody has to look at. */
+const COMMON_CAUSES: readonly { readonly kinds: readonly FailureKind[]; readonly alarm: string }[] = [
+  {
+    kinds: ['access-denied', 'missing-grant'],
+    alarm: 'no member can be asked: the monitoring account is not let in or lacks a grant',
+  },
+  { kinds: ['offline-mode'], alarm: 'every member is in offline mode' },
+  {
+    kinds: ['router-exhausted'],
+    alarm: 'no member can be asked: this router is out of descriptors, ports or memory',
+  },
+];

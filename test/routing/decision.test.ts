@@ -1,6 +1,6 @@
 import t from 'tap';
 import { decide } from '../../routing/decision.ts';
-import type { Decision, DecisionSettings, Observation } from '../../routing/observations.ts';
+import type { Decision, DecisionSettings, FailureKind, Observation } from '../../routing/observations.ts';
 import { fails, inputOf, inShort, NOW, says, TTL } from './group.ts';
 
 const HEALTHY = 'aOP bOS cOS';
@@ -601,6 +601,19 @@ t.test('every member that is not offered says why', async (t) => {
     decision.topology.members.map((member) => member.reason),
     ['primary, but read-only', 'refuses connections', 'monitoring account lacks a grant'],
   );
+});
+
+t.test('where nobody can be asked, the alarm names what all have in common', async (t) => {
+  const alarmsWhere = (one: FailureKind, other: FailureKind) =>
+    decide(inputOf([says('a', HEALTHY, { askedAtMs: NOW - 60_000, failure: one }), fails('b', other)]))
+      .topology.alarms;
+  const table: readonly (readonly [FailureKind, FailureKind, RegExp])[] = [
+    ['timeout', 'access-denied', /^no member answers$/],
+    ['missing-grant', 'access-denied', /the monitoring account is not let in or lacks a grant/],
+    ['offline-mode', 'offline-mode', /^every member is in offline mode$/],
+    ['router-exhausted', 'router-exhausted', /this router is out of descriptors/],
+  ];
+  for (const [one, other, alarm] of table) t.match(alarmsWhere(one, other), [alarm]);
 });
 
 function answerOf(observation: Observation) {
