@@ -4,7 +4,7 @@
  *
  * | who ends it | how |
  * |---|---|
- * | the client or the server | FIN is passed on, and the session is over with the second one; a lost connection ends it at once |
+ * | the client or the server | FIN is passed on, and the session is over with the second one; a lost connection ends it at once, the server's RST with RST |
  * | the topology, a drain, its age, idleness | orderly: at a command boundary, the server told with COM_QUIT where that is possible |
  * | a refusal | with an ERR packet |
  * | what leaves no choice: its member is gone, the grace is over | cut: with RST where a command was forwarded and not answered |
@@ -206,6 +206,19 @@ export class SessionEnd {
       fields,
     );
     this.now('internal_error');
+  }
+
+  /**
+   * Ends the session of a server whose connection is lost. Its RST is passed on, but not in the middle of an answer, of
+   * which as much as there is reaches the client. MariaDB resets sessions that have been idle for too long: libraries say
+   * 2006 to the next statement then, which was not sent, and after FIN 2013.
+   */
+  serverLost({ code }: NodeJS.ErrnoException): void {
+    const { isIdle, isUnanswered } = this.#session;
+    const isReset = code === 'ECONNRESET' && (isIdle || isUnanswered) && this.#client.queuedBytes === 0;
+    if (!this.#close('server_error', 'break')) return;
+    if (isReset) this.#client.reset();
+    else this.#context.farewells.leave(this.#client);
   }
 
   /** Ends the session of a client that is gone. */

@@ -368,7 +368,8 @@ export class Session implements ConnectionSink, EndingSession {
     if (this.#commands?.hasQuit) return this.#end.bothDone('client_quit');
     if (this.#end.sideEnded('server')) return;
     this.#signalServerClosed();
-    this.#end.now(error === null ? 'server_closed' : 'server_error');
+    if (error === null) this.#end.now('server_closed');
+    else this.#end.serverLost(error);
   }
 
   #signalServerClosed(): void {

@@ -89,7 +89,8 @@ export class XSession implements ConnectionSink, EndingSession {
     if (error !== null && this.#member !== null) this.#context.signal('server-closed', this.#member);
     if (this.#phase !== 'opaque') return this.#serverClosed();
     if (this.#end.sideEnded('server')) return;
-    this.#end.now(error === null ? 'server_closed' : 'server_error');
+    if (error === null) this.#end.now('server_closed');
+    else this.#end.serverLost(error);
   }
 
   onTopology(topology: Topology): void {

@@ -14,6 +14,7 @@ import { PERL, PHP, PYTHON } from './languages.ts';
 import { type Availability, messageOf, type SandboxLog, UnavailableError } from './outcome.ts';
 import { libraryDirectory, type PartDefinition } from './part-definition.ts';
 import { type Command, inheritedEnvironment, runCommand } from './run-command.ts';
+import { SUITE_PARTS } from './suite-parts.ts';
 
 export const PART_DEFINITIONS = {
   mysql: { packages: ['mysql-server-core', 'mysql-client-core'], release: 'sid' },
@@ -51,6 +52,8 @@ export const PART_DEFINITIONS = {
   python: PYTHON,
   // With their authors' tests, which are run through the router.
   'client-sources': { kind: 'sources', packages: ['libdbd-mysql-perl', 'python-pymysql'], release: 'trixie' },
+  // Further clients and their authors' tests: only `npm run suites` wants them.
+  ...SUITE_PARTS,
   // The C APIs' own test programs.
   'mysql-testsuite': {
     packages: ['mysql-testsuite'],

@@ -1,8 +1,9 @@
 /** PyMySQL's tests, with the library they were written for: pytest, and the authentication tests beside it. */
 import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ACCOUNTS, messageOf, type Sandbox, type Server } from '../../../src/sandbox/index.ts';
-import type { Suite, SuiteResults, SuiteTarget } from './suite.ts';
+import { ACCOUNTS, type Server } from '../../../src/sandbox/index.ts';
+import { runPytest } from './pytest.ts';
+import type { Suite, SuiteTarget } from './suite.ts';
 
 export const PYMYSQL: Suite = {
   name: 'PyMySQL',
@@ -22,7 +23,7 @@ export const PYMYSQL: Suite = {
     await cp(join(source.root, 'python-pymysql'), directory, { recursive: true });
     await writeSettings(directory, target);
     const tests = only ?? (target.server.kind === 'mysql' ? ['pymysql', 'tests'] : ['pymysql']);
-    return runPytest(sandbox, directory, tests);
+    return runPytest(sandbox, { part: 'python', directory, args: tests, timeoutMs: SUITE_TIMEOUT_MS });
   },
 };
 
@@ -60,43 +61,6 @@ async function writeSettings(directory: string, target: SuiteTarget): Promise<vo
       .replace(/^port = .*$/m, `port = ${port}`)
       .replace(/^ca = .*$/m, `ca = ${JSON.stringify(certificateAuthority)}`),
   );
-}
-
-async function runPytest(
-  sandbox: Sandbox,
-  directory: string,
-  tests: readonly string[],
-): Promise<SuiteResults> {
-  try {
-    // pytest's exit code tells that tests failed: which ones is read from what it says.
-    const script = 'import os, sys; os.environ["COLUMNS"] = "400"; import pytest; pytest.main(sys.argv[1:])';
-    const args = ['-c', script, '-v', '-p', 'no:cacheprovider', '--tb=line', '-ra', ...tests];
-    const { stdout } = await sandbox.run('python', 'python3', args, {
-      cwd: directory,
-      timeoutMs: SUITE_TIMEOUT_MS,
-    });
-    return parsePytest(stdout);
-  } catch (error) {
-    return new Map([['the whole suite', `failed: ${messageOf(error)}`]]);
-  }
-}
-
-function parsePytest(text: string): SuiteResults {
-  const reasons = new Map<string, string>();
-  for (const [, test = '', reason = ''] of text.matchAll(/^(?:FAILED|ERROR) (\S+::\S+) - (.*)$/gm)) {
-    reasons.set(test, reason);
-  }
-  const results = new Map<string, string>();
-  for (const [, test = '', word = ''] of text.matchAll(
-    /^(\S+::\S+) (PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)/gm,
-  )) {
-    if (word === 'SKIPPED') results.set(test, 'skipped');
-    else if (word === 'FAILED' || word === 'ERROR')
-      results.set(test, `failed: ${reasons.get(test) ?? 'without a word'}`);
-    else results.set(test, 'passed');
-  }
-  if (results.size === 0) results.set('the whole suite', `failed: ${text.trim().split('\n').at(-1)}`);
-  return results;
 }
 
 const SUITE_TIMEOUT_MS = 240_000;

@@ -8,6 +8,8 @@ export type SuiteTarget = {
   readonly server: Server;
   /** Whether the suite's connections use TLS. */
   readonly tls: boolean;
+  /** Whether they ask for compression, where the client can. Default false. */
+  readonly compress?: boolean;
   /** Who signed the certificate that clients see there. */
   readonly certificateAuthority: string;
 };

@@ -1,0 +1,102 @@
+/** MariaDB Connector/J's tests: the JDBC driver of most Java applications on MariaDB, tried on MySQL too. */
+import { existsSync } from 'node:fs';
+import { cp, mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ACCOUNTS, messageOf, type Sandbox } from '../../../src/sandbox/index.ts';
+import type { Suite, SuiteResults, SuiteTarget } from './suite.ts';
+
+export const CONNECTOR_J: Suite = {
+  name: 'MariaDB Connector/J',
+  prepare: async (server) => {
+    await server.query(`CREATE DATABASE IF NOT EXISTS ${SCHEMA} DEFAULT CHARACTER SET utf8mb4`);
+  },
+  run: async (sandbox, target, only) => {
+    const classes = await compiledTests(sandbox);
+    const { root } = await sandbox.part('java');
+    const jars = join(root, 'usr', 'share', 'java');
+    const path = [classes, ...LIBRARIES.map((name) => join(jars, `${name}.jar`))].join(':');
+    const names = (only ?? TESTS).map((name) => `org.mariadb.jdbc.${name}`);
+    const args = ['-Xmx600m', `-DdbUrl=${address(target)}`, '-cp', path, 'RunTests', ...names];
+    try {
+      const { stdout } = await sandbox.run('java', 'java', args, {
+        cwd: classes,
+        timeoutMs: SUITE_TIMEOUT_MS,
+      });
+      return parseReport(stdout);
+    } catch (error) {
+      return new Map([['the whole suite', `failed: ${messageOf(error)}`]]);
+    }
+  },
+};
+
+function address({ host, port, tls, compress, certificateAuthority }: SuiteTarget): string {
+  const { user, password } = ACCOUNTS.root;
+  const options = new URLSearchParams({
+    user,
+    password,
+    allowPublicKeyRetrieval: 'true',
+    serverTimezone: 'UTC',
+  });
+  if (tls) {
+    options.set('useSsl', 'true');
+    options.set('disableSslHostnameVerification', 'true');
+    options.set('serverSslCert', certificateAuthority);
+  }
+  if (compress === true) options.set('useCompression', 'true');
+  return `jdbc:mariadb://${host}:${port}/${SCHEMA}?${decodeURIComponent(options.toString())}`;
+}
+
+/** A folder with the compiled tests, made once for a sandbox, and the files that they read. */
+async function compiledTests(sandbox: Sandbox): Promise<string> {
+  const target = join(sandbox.directory, 'connector-j');
+  if (existsSync(join(target, 'RunTests.class'))) return target;
+  const [{ root }, sources] = await Promise.all([sandbox.part('java'), sandbox.part('client-sources-more')]);
+  const tests = join(sources.root, 'mariadb-connector-java', 'src', 'test');
+  const files = (await readdir(join(tests, 'java'), { recursive: true }))
+    .filter((name) => name.endsWith('.java'))
+    .map((name) => join(tests, 'java', name));
+  await mkdir(target, { recursive: true });
+  await cp(join(tests, 'resources'), target, { recursive: true });
+  const path = LIBRARIES.map((name) => join(root, 'usr', 'share', 'java', `${name}.jar`)).join(':');
+  const runner = join(import.meta.dirname, 'RunTests.java');
+  await sandbox.run('java', 'javac', ['-nowarn', '-d', target, '-cp', path, ...files, runner], {
+    timeoutMs: 300_000,
+  });
+  return target;
+}
+
+function parseReport(text: string): SuiteResults {
+  const results = new Map<string, string>();
+  for (const [, verdict, test = '', message] of text.matchAll(/^result (\w+) (\S+) (.*)$/gm)) {
+    results.set(test, verdict === 'failed' ? `failed: ${message}` : (verdict ?? ''));
+  }
+  if (results.size === 0) results.set('the whole suite', `failed: ${text.trim().split('\n').at(-1)}`);
+  return results;
+}
+
+/** Those about the wire. Others parse statements, or want several hosts and hours. */
+const TESTS = [
+  ...[
+    'AllowMultiQueriesTest',
+    'AttributeTest',
+    'BigQueryTest',
+    'BlobTest',
+    'CallStatementTest',
+    'CancelTest',
+  ],
+  ...[
+    'ComMultiPrepareStatementTest',
+    'ConnectionTest',
+    'DatatypeTest',
+    'DateTest',
+    'DistributedTransactionTest',
+  ],
+  ...['DriverTest', 'ErrorMessageTest', 'ExecuteBatchTest', 'FetchSizeTest', 'GeneratedKeysTest'],
+  ...['LocalInfileInputStreamTest', 'MariaDbPoolDataSourceTest', 'MariaXaResourceTest', 'MultiTest'],
+  ...['PasswordEncodingTest', 'PreparedStatementTest', 'ResultSetTest', 'ServerPrepareStatementTest'],
+  ...['Sha256AuthenticationTest', 'StateChangeTest', 'StatementTest', 'StoredProcedureTest', 'TimeoutTest'],
+  ...['TransactionTest', 'UnicodeTest'],
+];
+const LIBRARIES = ['mariadb-java-client', 'junit4', 'hamcrest', 'jna', 'slf4j-api', 'slf4j-nop'];
+const SCHEMA = 'connector_j';
+const SUITE_TIMEOUT_MS = 900_000;
