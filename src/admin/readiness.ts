@@ -23,6 +23,8 @@ export type RouteReadiness = {
   readonly canRoute: boolean;
   /** Why it cannot; empty when it can. */
   readonly reason: string;
+  /** False for a route of X Protocol where no member speaks it: nobody waits for that to change. */
+  readonly isAwaited: boolean;
 };
 
 /** The picture readiness is judged by. */
@@ -36,8 +38,6 @@ export function judgeReadiness(sources: ReadinessSources): Readiness {
   const topology = sources.topology();
   const facts = sources.routes();
   const routes = facts.map((route) => routeReadiness(sources, topology, route));
-  // Where no member speaks X Protocol, nobody waits for its routes.
-  const isAwaited = (index: number) => facts[index]?.protocol !== 'x' || topology.members.some(speaksX);
   if (sources.isDraining()) return { isReady: false, summary: 'the router is stopping', routes };
   if (routes.length === 0) return { isReady: false, summary: 'no route is configured', routes };
 
@@ -47,7 +47,7 @@ export function judgeReadiness(sources: ReadinessSources): Readiness {
         ? ready(routes)
         : { isReady: false, summary: 'no route can route', routes };
     case 'all':
-      return routes.every((route, index) => route.canRoute || !isAwaited(index))
+      return routes.every(({ canRoute, isAwaited }) => canRoute || !isAwaited)
         ? ready(routes)
         : { isReady: false, summary: 'not every route can route', routes };
     case 'primary':
@@ -70,7 +70,8 @@ function routeReadiness(sources: ReadinessSources, whole: Topology, route: Route
   // Its members are well, as far as is known, and still no client gets through from here; from another router some may.
   const isCutOff = open.length > 0 && open.every((member) => sources.isOutOfReach(member, route.protocol));
   const reason = reasonAgainst(topology, route, open.length, isCutOff);
-  return { name: route.name, candidates: open.length, canRoute: reason === '', reason };
+  const isAwaited = route.protocol !== 'x' || whole.members.some(speaksX);
+  return { name: route.name, candidates: open.length, canRoute: reason === '', reason, isAwaited };
 }
 
 function reasonAgainst(topology: Topology, route: RouteFacts, count: number, isCutOff: boolean): string {

@@ -163,6 +163,22 @@ t.test('a scrape follows the topology: members that left are gone from every ser
   t.equal(sampleOf(families, 'fairlead_route_candidates', { route: 'rw' }), 0);
 });
 
+t.test('a route of X Protocol is no route without members where nobody speaks X', async (t) => {
+  const routes = () => [route('rw'), route('x-rw', { protocol: 'x', index: 1 })];
+  const withoutX = healthyTopology().members.map(({ x: _, ...one }) => one);
+  const silent = await scrape(
+    facts({ routes, topology: () => ({ ...healthyTopology(), members: withoutX }) }),
+  );
+  t.equal(sampleOf(silent, 'fairlead_route_candidates', { route: 'rw' }), 1);
+  t.equal(
+    sampleOf(silent, 'fairlead_route_candidates', { route: 'x-rw' }),
+    undefined,
+    'an alarm on 0 stays quiet',
+  );
+  const fluent = await scrape(facts({ routes }));
+  t.equal(sampleOf(fluent, 'fairlead_route_candidates', { route: 'x-rw' }), 1);
+});
+
 t.test('the clusters of a ClusterSet each have a primary, and their metadata is told', async (t) => {
   const inCluster = (clusterId: string): { readonly metadata: MemberMetadata } => ({
     metadata: {

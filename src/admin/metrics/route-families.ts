@@ -90,11 +90,11 @@ export function routeFamilies(sources: AdminSources, counters: CounterReader): r
     {
       kind: 'gauge',
       name: 'fairlead_route_candidates',
-      help: 'Members a new session of the route may be sent to now, quarantine aside.',
+      help: 'Members a new session of the route may be sent to now, quarantine aside; of a route of X Protocol only where a member speaks it.',
       labelNames: ['route'],
       collect(write) {
-        for (const route of judgeReadiness(sources).routes) {
-          write(labelsOf(route.name).base, route.candidates);
+        for (const { name, candidates, isAwaited } of judgeReadiness(sources).routes) {
+          if (isAwaited) write(labelsOf(name).base, candidates);
         }
       },
     },
