@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { ByteCollector } from '../byte-collector.ts';
 import { type Fault, ProtocolError } from '../errors.ts';
 
 /**
@@ -57,7 +58,7 @@ export class XFrameReader {
   #headerBytes = 0;
   /** Of the message under way, still to come. */
   #leftBytes = 0;
-  #gathered: Buffer[] | null = null;
+  #gathered: ByteCollector | null = null;
 
   constructor(fault: Fault) {
     this.#fault = fault;
@@ -80,7 +81,7 @@ export class XFrameReader {
         if (this.#headerBytes < X_HEADER_BYTES) return at;
       }
       const taken = Math.min(this.#leftBytes, chunk.length - at);
-      this.#gathered?.push(Buffer.from(chunk.subarray(at, at + taken)));
+      this.#gathered?.add(chunk, at, at + taken);
       this.#leftBytes -= taken;
       at += taken;
       if (this.#leftBytes === 0 && !this.#finishFrame(visitor)) return at;
@@ -97,7 +98,7 @@ export class XFrameReader {
     if (length === 0) throw new ProtocolError(this.#fault, 'X Protocol: a frame of length 0 has no type');
     this.#leftBytes = length - 1;
     const wanted = visitor.onHeader(this.#header.readUInt8(X_HEADER_BYTES - 1), this.#leftBytes);
-    this.#gathered = wanted === 'gather' ? [] : null;
+    this.#gathered = wanted === 'gather' ? new ByteCollector(this.#leftBytes) : null;
     return taken;
   }
 
@@ -106,6 +107,6 @@ export class XFrameReader {
     const gathered = this.#gathered;
     this.#headerBytes = 0;
     this.#gathered = null;
-    return gathered === null ? visitor.onPassed(type) : visitor.onMessage(type, Buffer.concat(gathered));
+    return gathered === null ? visitor.onPassed(type) : visitor.onMessage(type, gathered.take());
   }
 }

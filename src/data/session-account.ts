@@ -81,8 +81,8 @@ export class SessionAccount {
   }
 
   introduced({ username, database }: HandshakeResponse41): void {
-    this.#username = username;
-    this.#database = database ?? '';
+    this.#username = shortened(username);
+    this.#database = shortened(database ?? '');
   }
 
   authenticated(): void {
@@ -215,6 +215,15 @@ export class SessionAccount {
     };
   }
 }
+
+/** Names are for looking at here, and who has no account may send any: a list of sessions is not to be filled with them. */
+function shortened(name: string): string {
+  // A copy: a part of a text keeps the whole.
+  return name.length <= MAX_NAME ? name : `${Buffer.from(name.slice(0, MAX_NAME)).toString()}…`;
+}
+
+/** MariaDB's users have up to 128 characters, all other names fewer. */
+const MAX_NAME = 128;
 
 /** What counts towards `limits.maxConnectErrors`: the client sent what nobody can read. */
 const MISBEHAVIOUR: ReadonlySet<RefusalReason> = new Set(['bad_handshake', 'out_of_order']);

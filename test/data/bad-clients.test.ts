@@ -125,6 +125,22 @@ t.test('random bytes in place of a login get one error each', async (t) => {
   t.equal(server.brokenOff, 0);
 });
 
+t.test('a name of any length is shown shortened', async (t) => {
+  const { lab, bystander } = await openLab(t);
+  const client = await RawClient.connect(lab.port());
+  await client.readPacket();
+  client.send(1, loginPayload('é'.repeat(4000)));
+  await client.readPacket();
+  lab.thread.receive({ kind: 'list-sessions', requestId: 1, limit: 10 });
+  const listed = lab.posted.flatMap((message) => (message.kind === 'sessions' ? message.sessions : []));
+  t.same(
+    listed.map(({ user }) => user),
+    ['app', `${'é'.repeat(128)}…`],
+  );
+  for (const each of [client, bystander]) each.close();
+  await lab.settled();
+});
+
 t.test('a defect that a login meets ends that session alone, and is told', async (t) => {
   const { lab, bystander } = await openLab(t);
   const { feedClient } = ConnectionPhase.prototype;

@@ -139,7 +139,9 @@ export class ChangeUserRelay implements ConnectionSink {
   }
 
   #clientPacket(exchange: Exchange, { payload, sequenceId, lastSequenceId }: GatheredPacket): void {
-    if (sequenceId !== exchange.toClientSequenceId)
+    // Who answers what the server has asked for has nothing queued for it.
+    const isFlooding = exchange.hasBegun && this.#session.server.queuedBytes > MAX_PACKET_BYTES;
+    if (sequenceId !== exchange.toClientSequenceId || isFlooding)
       throw new ProtocolError(
         { code: 'ER_NET_PACKETS_OUT_OF_ORDER', side: 'client' },
         'packets ahead of the server, in COM_CHANGE_USER',

@@ -100,6 +100,18 @@ t.test('a session that is not understood any more changes no user', async (t) =>
   await lab.settled();
 });
 
+t.test('a client that floods its change of user, which the server does not read, is refused', async (t) => {
+  const lab = await DataLab.start(t);
+  const server = await lab.server(t, async (peer) => void (await peer.logIn()));
+  lab.publish(primaryAt(server));
+  const client = await RawClient.logIn(lab.port());
+  client.write(CHANGE);
+  for (let sequenceId = 1; sequenceId < 200; sequenceId++) client.send(sequenceId, Buffer.alloc(130_000));
+  t.equal((await client.readErr()).errorCode, 1156);
+  for (const each of [client, ...server.peers]) each.close();
+  await lab.settled();
+});
+
 t.test('attributes stay as they are where the route adds none', async (t) => {
   const { lab, seen } = await start(t, 'clientAttributes: false');
   const client = await RawClient.logIn(lab.port());
