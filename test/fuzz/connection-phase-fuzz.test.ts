@@ -1,5 +1,6 @@
 import t from 'tap';
 import { fuzzConnectionPhase } from './connection-phase-fuzz.ts';
+import { fuzzRelayedLogin } from './relayed-login-fuzz.ts';
 import { fuzzTerminatedLogin } from './terminated-login-fuzz.ts';
 
 t.test(
@@ -15,6 +16,13 @@ t.test(
 t.test('nor the login whose TLS ends at the router, whichever side has TLS', async (t) => {
   const seed = 1 + (Date.now() % 0x7fff_fffe);
   const result = fuzzTerminatedLogin(2.5, seed);
+  t.equal(result.failure, undefined, `seed ${seed}, ${result.logins} logins`);
+  t.comment(`${result.logins} logins, ${result.ends} ways to end`);
+});
+
+t.test('nor the relay of a login, whenever its client leaves', async (t) => {
+  const seed = 1 + (Date.now() % 0x7fff_fffe);
+  const result = fuzzRelayedLogin(1.5, seed);
   t.equal(result.failure, undefined, `seed ${seed}, ${result.logins} logins`);
   t.comment(`${result.logins} logins, ${result.ends} ways to end`);
 });

@@ -188,7 +188,7 @@ class LoginLab {
 }
 
 /** Keeps what is written to it. */
-class RecordingSocket extends Socket {
+export class RecordingSocket extends Socket {
   sent: Buffer[] = [];
   isHeld = false;
 
