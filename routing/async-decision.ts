@@ -32,8 +32,9 @@ export function decideAsync(input: DecisionInput): Decision {
   );
   const { primary, writable } = situation;
   const severalSinceMs = writable.length < 2 ? null : (input.memory.conflictSinceMs ?? input.nowMs);
+  const alarms = alarmsOf(situation, severalSinceMs);
   return {
-    topology: singleWriterTopology(members, alarmsOf(situation, severalSinceMs)),
+    topology: singleWriterTopology(members, alarms, primary === null && alarms.length > 0),
     wanted: input.settings.seeds,
     isInDoubt: primary === null || primary.observation?.failure !== null,
     memory: {

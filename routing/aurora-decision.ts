@@ -39,6 +39,7 @@ export function decideAurora(input: DecisionInput): Decision {
       writers.length > 1
         ? [...alarms, `${writers.length} instances are writable: ${writers.map(({ id }) => id).join(', ')}`]
         : alarms,
+      writers.length > 1,
     ),
     wanted: [...new Set([...settings.seeds, ...endpoints.map(({ host, port }) => addressOf(host, port))])],
     isInDoubt: writer === null || writer.observation?.failure !== null,

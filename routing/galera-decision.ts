@@ -49,7 +49,7 @@ export function decideGalera(input: DecisionInput, clusterUuid: string): Decisio
   const members = endReadsOnPromotion(giveUpDropped(offered, settings.dropped), settings.closeRoOnPromotion);
   return {
     topology: {
-      ...singleWriterTopology(members, [...alarms, ...alarmsOf(situation, isDivided)]),
+      ...singleWriterTopology(members, [...alarms, ...alarmsOf(situation, isDivided)], isDivided),
       groupName: clusterUuid,
       hasQuorum: newest !== null,
     },

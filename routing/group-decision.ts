@@ -67,6 +67,7 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
   const primary = writable.find((member) => member.address === previous.primary) ?? writable[0];
 
   const conflictSinceMs = claims.competing.length === 0 ? null : (memory.conflictSinceMs ?? nowMs);
+  const conflict = conflictAlarm(claims.competing, conflictSinceMs);
   const topology: Topology = {
     version: 0,
     groupName,
@@ -76,7 +77,7 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
     members: members.map(({ entry: _, isSilent: __, ...member }) => member),
     alarms: [
       ...roster.alarms,
-      ...conflictAlarm(claims.competing, conflictSinceMs),
+      ...conflict,
       ...(chosen?.isSplit
         ? [`the group ${groupName} exists twice: it was bootstrapped while it was running`]
         : []),
@@ -84,6 +85,7 @@ export function decideGroup(input: DecisionInput, groupName: string): Decision {
       ...(chosen === null && hasLostQuorum(situation) ? [`the group ${groupName} has lost its quorum`] : []),
       ...foreignAlarms(situation),
     ],
+    ...(conflict.length === 0 ? {} : { isContested: true as const }),
   };
   return {
     topology,

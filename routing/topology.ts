@@ -133,14 +133,27 @@ export type Topology = {
   readonly members: readonly Member[];
   /** Conditions an operator must hear of, in words; empty when all is well. */
   readonly alarms: readonly string[];
+  /** More than one member claims to be the one that takes writes, and insists: so none does. */
+  readonly isContested?: true;
   /** Only where metadata is read. */
   readonly cluster?: ClusterFacts;
 };
 
 /** Where one member at most takes writes, and it is known by its own word. */
-export function singleWriterTopology(members: readonly Member[], alarms: readonly string[]): Topology {
+export function singleWriterTopology(
+  members: readonly Member[],
+  alarms: readonly string[],
+  isContested = false,
+): Topology {
   const primary = members.find(({ acceptsWrites }) => acceptsWrites)?.address ?? null;
-  return { ...EMPTY_TOPOLOGY, mode: 'single-primary', primary, members, alarms };
+  return {
+    ...EMPTY_TOPOLOGY,
+    mode: 'single-primary',
+    primary,
+    members,
+    alarms,
+    ...(isContested ? { isContested } : {}),
+  };
 }
 
 /** What the router knows before it has asked anyone. */

@@ -62,6 +62,7 @@ export function decideClusters(input: DecisionInput, picture: FactsPicture): Dec
         ? [`nobody who answers knows the newest view of ClusterSet ${facts.clusterSet?.name}: no writes`]
         : []),
     ],
+    ...(parts.some(({ decision }) => decision.topology.isContested) ? { isContested: true as const } : {}),
     cluster: clusterFacts(picture, target, options),
   };
   const wanted = new Set(input.settings.seeds);

@@ -79,15 +79,26 @@ export function createNameResolver(options: NameResolverOptions = {}): NameResol
     if (former.length > MAX_FORMER) former.shift()?.cancel();
     dns = createDns(settings);
   };
-  /** Asks for each full name there is for `name` until one has records. */
+  /**
+   * Asks for each full name there is for `name` until one has records. A completion that a name server fails on is not
+   * passed over for the next one, which may be somebody else; but it does not stand before the name as it was written: one
+   * search domain whose servers are broken would hide every complete name behind it.
+   */
   const search = async <T>(name: string, question: Question<T>): Promise<Answer<T>> => {
     let code = 'ENOTFOUND';
+    let isSure = true;
     for (const fullName of namesToAsk(name, rules.read())) {
+      if (!isSure && fullName !== name) continue;
       const asked = dns;
       const answer = await ask(() => question(asked, fullName));
       if (answer.kind === 'records') return answer;
-      code = answer.code;
-      if (!SURE_CODES.has(code)) {
+      if (SURE_CODES.has(answer.code)) {
+        if (isSure) code = answer.code;
+        continue;
+      }
+      if (isSure) code = answer.code;
+      isSure = false;
+      if (!SERVER_ERRORS.has(answer.code) || fullName === name || !name.includes('.')) {
         // The name servers may have changed since this resolver read them, or its sockets have gone bad.
         if (asked === dns) renew();
         break;
@@ -224,3 +235,5 @@ const MIN_TTL_MS = 1000;
 const MAX_TTL_MS = 30_000;
 /** The name server has answered, and has no such name or no such record. */
 const SURE_CODES: ReadonlySet<string> = new Set(['ENOTFOUND', 'ENODATA']);
+/** It has answered that it cannot say. */
+const SERVER_ERRORS: ReadonlySet<string> = new Set(['ESERVFAIL', 'EREFUSED']);

@@ -145,6 +145,7 @@ t.test('a scrape follows the topology: members that left are gone from every ser
     primary: null,
     hasQuorum: false,
     alarms: ['two members claim to be primary'],
+    isContested: true,
     members: [
       member('db-1:3306', { role: 'PRIMARY', state: 'ERROR', acceptsReads: false }),
       member('db-2:3306', { role: 'PRIMARY', slot: 1 }),

@@ -94,6 +94,39 @@ t.test(
   },
 );
 
+t.test('a search domain whose name servers are broken hides no complete name', async (t) => {
+  const dns = await startDnsServer();
+  const brokenConf = join(directory, 'broken.conf');
+  writeFileSync(brokenConf, 'search db.example corp.example ops.example\noptions ndots:5\n');
+  const resolver = createNameResolver({
+    hostsPath,
+    resolvConfPath: brokenConf,
+    servers: [dns.server],
+    timeoutMs: 200,
+  });
+  t.teardown(() => {
+    resolver.close();
+    dns.close();
+  });
+  const address = (host: string) => ({ kind: 'addresses' as const, addresses: [host], ttlSeconds: 7 });
+  dns.answers.set('mydb.cloud.example.corp.example', { kind: 'failure' });
+  dns.answers.set('mydb.cloud.example', address('192.0.2.1'));
+  t.match(await resolver.lookup('mydb.cloud.example', null), { kind: 'found', host: '192.0.2.1' });
+  dns.answers.delete('mydb.cloud.example');
+  t.match(
+    await resolver.lookup('mydb.cloud.example', null),
+    { code: 'ESERVFAIL' },
+    'it is not known that it is gone',
+  );
+  dns.answers.set('db-1.corp.example', { kind: 'failure' });
+  dns.answers.set('db-1.ops.example', address('192.0.2.2'));
+  t.match(
+    await resolver.lookup('db-1', null),
+    { code: 'ESERVFAIL' },
+    'another completion may be somebody else',
+  );
+});
+
 t.test('a watched name keeps its last good address, and follows the next one', async (t) => {
   const dns = await startDnsServer();
   const resolver = createNameResolver({ hostsPath, resolvConfPath, servers: [dns.server], timeoutMs: 200 });

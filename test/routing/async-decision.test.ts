@@ -158,8 +158,10 @@ t.test('the sessions of a primary that was replaced in its silence are cut, and 
 t.test('what is to be done about two writable servers is said', async (t) => {
   const two = [writable('a', { channels: null }), writable('b', { channels: null })];
   t.match(story(two, two).topology.alarms, [/2 servers are writable: a:3306, b:3306; .*REPLICATION CLIENT/]);
+  t.equal(story(two, two).topology.isContested, true);
   const known = [writable('a'), writable('b', { channels: [from('a')] })];
   t.match(story(known, known).topology.alarms, [/b:3306 is writable and a replica: set read_only there/]);
+  t.equal(story(known, known).topology.isContested, undefined, 'one of them is the primary');
 });
 
 t.test('the word of a primary that is gone lapses', async (t) => {

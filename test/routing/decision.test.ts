@@ -500,8 +500,10 @@ t.test('a conflict becomes an alarm when both claims have been repeated', async 
   const first = decide({ ...inputOf(both(NOW - 10), {}, SETTLED), nowMs: NOW });
   t.equal(first.memory.conflictSinceMs, NOW);
   t.notMatch(first.topology.alarms.join(), /claim to be/);
+  t.equal(first.topology.isContested, undefined);
   const second = decide({ ...inputOf(both(NOW + 10), {}, first), nowMs: NOW + 20 });
   t.match(second.topology.alarms.join(), '2 members claim to be the one primary: a:3306, b:3306');
+  t.equal(second.topology.isContested, true);
   t.match(second.topology.alarms.join(), /exists twice/);
 });
 

@@ -1,7 +1,7 @@
 /**
  * The cluster as a whole, as the router sees it.
  */
-import type { Topology, TopologyMode } from '../../../routing/topology.ts';
+import type { Topology } from '../../../routing/topology.ts';
 import type { AdminSources } from '../sources.ts';
 import { type Family, NO_LABELS } from './family.ts';
 
@@ -42,7 +42,7 @@ export function topologyFamilies(sources: AdminSources): readonly Family[] {
     gauge(
       'fairlead_topology_conflicting_primaries',
       '1 while more than one member claims to be primary although the group is not multi-primary.',
-      (topology) => (hasConflictingPrimaries(topology) ? 1 : 0),
+      (topology) => (topology.isContested === true ? 1 : 0),
     ),
     gauge(
       'fairlead_topology_alarms',
@@ -71,14 +71,4 @@ export function topologyFamilies(sources: AdminSources): readonly Family[] {
       },
     },
   ];
-}
-
-function hasConflictingPrimaries(topology: Topology): boolean {
-  const modeWithMany: TopologyMode = 'multi-primary';
-  if (topology.mode === modeWithMany) return false;
-  // Each cluster of a ClusterSet has a primary of its own.
-  const clusters = topology.members
-    .filter((member) => member.role === 'PRIMARY')
-    .map((member) => member.metadata?.clusterId ?? '');
-  return new Set(clusters).size < clusters.length;
 }
