@@ -50,8 +50,10 @@ export function namesPrimary(view: View, memberId: string): boolean {
  * seconds, and does not answer what the view's id is until it has left, while all still name it as primary.
  */
 function hasLapsed(claim: View, views: readonly View[], nowMs: number, terms: ClaimTerms): boolean {
-  const { refusingSinceMs } = claim;
-  if (refusingSinceMs !== null && nowMs - refusingSinceMs > REFUSING_GRACE_MS) return true;
+  const { refusingSinceMs, answer } = claim;
+  const roundTripMs = Math.max(0, answer.answeredAtMs - answer.askedAtMs);
+  const graceMs = REFUSING_GRACE_MS + Math.min(2 * roundTripMs, MAX_ROUND_TRIPS_MS);
+  if (refusingSinceMs !== null && nowMs - refusingSinceMs > graceMs) return true;
   const isSupported = views.some(
     (view) => view.answer.askedAtMs > claim.answer.askedAtMs && namesPrimary(view, claim.memberId),
   );
@@ -80,5 +82,9 @@ function isRival(view: View, claim: View): boolean {
   return isClaim(view) && view.viewId?.sequence === claim.viewId?.sequence;
 }
 
-/** A transaction that is refused for its own sake does the primary no harm: the next probe is answered before. */
+/**
+ * A transaction that is refused for its own sake, such as one that is too large, does the primary no harm: the next probe is
+ * answered before. That one may have to wait for the end of the one under way.
+ */
 const REFUSING_GRACE_MS = 50;
+const MAX_ROUND_TRIPS_MS = 500;

@@ -76,9 +76,9 @@ function decideByRoles(input: DecisionInput): Decision {
   }
 }
 
-/** Members by name only, and nothing is offered. */
+/** Members by name only, and nothing is offered. Whoever was one stays one: doubt ends no session. */
 function decideNothing(input: DecisionInput, alarms: readonly string[]): Decision {
-  const members = createRoster(input, []).entries.map(({ id, address, observation, before }) => ({
+  const members = createRoster(input, null).entries.map(({ id, address, observation, before }) => ({
     id,
     address,
     dial: observation?.dial ?? null,
@@ -93,7 +93,8 @@ function decideNothing(input: DecisionInput, alarms: readonly string[]): Decisio
     slot: -1,
   }));
   const topology = { ...EMPTY_TOPOLOGY, members, alarms };
-  return { topology, wanted: input.settings.seeds, isInDoubt: true, memory: input.memory };
+  const wanted = [...new Set([...input.settings.seeds, ...members.map(({ address }) => address)])];
+  return { topology, wanted, isInDoubt: true, memory: input.memory };
 }
 
 function reasonOf(failure: FailureKind | undefined): string {

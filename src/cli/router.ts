@@ -79,6 +79,7 @@ export class Router {
       router.#passwordWatch.close();
       router.#controlPlane?.close();
       await router.#dataPlane?.close();
+      await router.#admin?.close();
       throw error;
     }
     return router;

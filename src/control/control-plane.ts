@@ -241,6 +241,7 @@ class Control implements ControlPlane {
     this.#discovery.settle({
       isHeard: (address) => isHeard(this.#watches.get(address)?.observation),
       idAt: (address) => this.#watches.get(address)?.observation.answer?.serverUuid ?? '',
+      isAnswering: (address) => this.#watches.get(address)?.observation.failure === null,
     });
     if (this.#awaitsVote && this.#haveNewSeedsSpoken()) this.#forgetIdentity();
     let decision = this.#makeDecision();

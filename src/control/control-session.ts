@@ -71,6 +71,8 @@ async function createSession(opened: ServerConnection, now: () => number): Promi
   let readsGtids = false;
   let mayReplicate = false;
   let detectedAtMs = 0;
+  /** It lacks what it was found to have: a plugin may be taken away as well. */
+  let isAstray = false;
   let before: Answered | null = null;
   let onEnd: ((failure: ControlFailure) => void) | null = null;
   let ended: ControlFailure | null = null;
@@ -95,6 +97,7 @@ async function createSession(opened: ServerConnection, now: () => number): Promi
     const [rows] = await line.ask(DETECTION_QUERY);
     traits = readTraits(rows);
     detectedAtMs = now();
+    isAstray = false;
     if (traits.kind === 'group') await line.ask(GROUP_SESSION_SETUP);
     useProbe();
   };
@@ -121,6 +124,7 @@ async function createSession(opened: ServerConnection, now: () => number): Promi
     const failure = toControlFailure(error);
     // Still not enough: next time all is asked for again, so that a grant given meanwhile is noticed.
     if (failure.kind === 'missing-grant' && !readsStats) setReadsStats(true);
+    isAstray = failure.errorNumber === ER_UNKNOWN_SYSTEM_VARIABLE;
     if (failure.isFatal) end(failure);
     settle();
     return ended ?? failure;
@@ -158,7 +162,8 @@ async function createSession(opened: ServerConnection, now: () => number): Promi
       readsGtids = wantsGtids;
       isProbing = true;
       // A plugin may be installed while the server runs.
-      const isDetectionDue = traits.kind === 'plain' && now() - detectedAtMs > DETECTION_INTERVAL_MS;
+      const isDetectionDue =
+        isAstray || (traits.kind === 'plain' && now() - detectedAtMs > DETECTION_INTERVAL_MS);
       return isDetectionDue
         ? detect().then(ask, (error: unknown) => {
             throw failed(error);
@@ -224,5 +229,6 @@ function createProbe(traits: ServerTraits, readsStats: boolean): Probe {
   }
 }
 
+const ER_UNKNOWN_SYSTEM_VARIABLE = 1193;
 const DETECTION_INTERVAL_MS = 5000;
 const GOODBYE_MS = 500;

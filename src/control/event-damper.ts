@@ -63,6 +63,23 @@ const LIMITS: readonly Limit[] = [
     subjectOf: ({ member }) => String(member),
   },
   {
+    kinds: new Set(['discovery_found', 'discovery_failed']),
+    burst: 10,
+    refillMs: 15_000,
+    subjectOf: ({ source }) => String(source),
+  },
+  {
+    kinds: new Set([
+      'metadata_state_changed',
+      'router_options_changed',
+      'target_cluster_changed',
+      'mode_changed',
+    ]),
+    burst: 20,
+    refillMs: 15_000,
+    subjectOf: () => '',
+  },
+  {
     kinds: new Set(['primary_changed', 'no_primary', 'quorum_lost', 'quorum_gained']),
     burst: 100,
     refillMs: 5000,

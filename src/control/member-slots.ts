@@ -20,8 +20,14 @@ export function createMemberSlots(count: number = MAX_MEMBER_SLOTS - 1): MemberS
   return {
     assign(members) {
       const findAssigned = memberFinder(assigned);
-      const kept = members.map((member) => ({ member, slot: findAssigned(member)?.slot ?? -1 }));
-      const inUse = new Set(kept.map(({ slot }) => slot));
+      const inUse = new Set<number>();
+      const kept = members.map((member) => {
+        const slot = findAssigned(member)?.slot ?? -1;
+        // Of two that may each be who had it, the first has it: given back twice, it would be two members' at once.
+        if (slot === -1 || inUse.has(slot)) return { member, slot: -1 };
+        inUse.add(slot);
+        return { member, slot };
+      });
       for (const { slot } of assigned) if (slot !== -1 && !inUse.has(slot)) free.push(slot);
       assigned = kept.map(({ member, slot }) => ({
         ...member,

@@ -70,6 +70,14 @@ t.test('a member keeps its slot, and a slot that was given back is taken last', 
   t.strictSame(assigned('b', 'c'), [1, 2], 'not the one that a just gave back');
   t.strictSame(assigned('b', 'c', 'd', 'e'), [1, 2, 0, -1], 'one too many shares a slot');
   t.strictSame(assigned('b', 'e'), [1, 2]);
+
+  // The address it had is asked anew who is there, and the group has it elsewhere.
+  const [old, moved] = slots.assign([
+    memberNamed('b', { id: '' }),
+    memberNamed('b', { address: 'elsewhere:3306' }),
+  ]);
+  t.equal(old?.slot, 1);
+  t.not(moved?.slot, 1, 'a slot is never two members');
 });
 
 t.test('waits double up to their limit, with some randomness, and begin anew', async (t) => {

@@ -100,3 +100,23 @@ t.test('seeds that the configuration no longer names have no say', async (t) => 
   t.equal(decide(inputOf(seen, { seeds })).topology.primary, 'a:3306');
   t.equal(decide(inputOf(seen, { seeds, unnamed })).topology.primary, 'd:3306');
 });
+
+t.test('while it is not known which cluster is meant, no session ends and nobody is forgotten', async (t) => {
+  const settled = decide(inputOf([group('a'), group('b'), group('c')], { seeds: ['a:3306'] }));
+  t.equal(settled.topology.members.length, 3);
+  const asked = { ...settled, topology: { ...settled.topology, groupName: null } };
+  const other = says('d', 'dOP', { groupName: 'other', viewId: '7:1' });
+  const tie = decide(
+    inputOf([group('a'), other, group('b'), group('c')], { seeds: ['a:3306', 'd:3306'] }, asked),
+  );
+  t.match(tie.topology.alarms, [/different clusters/]);
+  t.match(
+    tie.topology.members.map(({ address, primarySessions, acceptsWrites }) => [
+      address,
+      primarySessions,
+      acceptsWrites,
+    ]),
+    ['a', 'd', 'b', 'c'].map((name) => [`${name}:3306`, 'keep', false]),
+  );
+  t.strictSame(tie.wanted, ['a:3306', 'd:3306', 'b:3306', 'c:3306']);
+});

@@ -38,6 +38,16 @@ const GROUP: readonly Case[] = [
     expect: 'rw=a ro=abc drain=bc',
   },
   {
+    name: 'one whose answers take longer is waited for longer',
+    seen: [
+      says('a', HEALTHY, { askedAtMs: NOW - 200, answeredAtMs: NOW - 120, refusingSinceMs: NOW - 180 }),
+      says('b', HEALTHY),
+      says('c', HEALTHY),
+    ],
+    after: SETTLED,
+    expect: 'rw=a ro=abc drain=bc',
+  },
+  {
     name: 'a primary that refuses commits and does not answer since gets no write, whoever names it',
     seen: [
       says('a', HEALTHY, { askedAtMs: NOW - 100, refusingSinceMs: NOW - 80 }),

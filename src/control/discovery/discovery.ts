@@ -36,6 +36,8 @@ export type Heard = {
   isHeard(address: string): boolean;
   /** `server_uuid` of who has answered there last; empty while nobody has. */
   idAt(address: string): string;
+  /** Whether somebody answered the last question. */
+  isAnswering(address: string): boolean;
 };
 
 /** A source to be made. */
@@ -130,7 +132,7 @@ class SourceSet implements Discovery {
     this.#renew();
   }
 
-  settle({ isHeard, idAt }: Heard): void {
+  settle({ isHeard, idAt, isAnswering }: Heard): void {
     const isTaken = ({ id, address }: Destination) => idAt(address) !== '' && idAt(address) !== id;
     if (this.#remembered.some(isTaken)) {
       this.#remembered = this.#remembered.filter((destination) => !isTaken(destination));
@@ -147,6 +149,9 @@ class SourceSet implements Discovery {
         if (now - leavingSinceMs >= this.#options.leaveMs()) this.#dropped.delete(address);
       } else if (isComplete && (areOthersHeard || now - atMs >= HEARING_MS)) {
         this.#dropped.set(address, { ...dropped, leavingSinceMs: now });
+      } else if (now - atMs >= SILENT_MS && !isAnswering(address)) {
+        // Where pods come and go, a source that never answers would keep all that ever were.
+        this.#dropped.delete(address);
       }
     }
   }
@@ -194,3 +199,5 @@ function rememberedReport(destinations: readonly Destination[]): SourceReport {
 
 /** A new address that stays silent keeps an old one in place for so long. */
 const HEARING_MS = 5000;
+/** An old one that is kept for a source that has never answered, and is silent itself, is kept for so long. */
+const SILENT_MS = 600_000;

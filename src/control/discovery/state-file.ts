@@ -14,7 +14,7 @@ import type { EventLog } from '../../shared/events.ts';
 import { messageOf } from '../../shared/message-of.ts';
 
 const memberSchema = z.object({
-  address: z.string().regex(/^(?:\[[0-9a-fA-F:]+\]|[^\s:[\]]+):\d{1,5}$/),
+  address: z.string().regex(/^(?:\[[0-9a-fA-F:.]+(?:%[\w.-]+)?\]|[^\s:[\]]+):\d{1,5}$/),
   server_uuid: z.string().min(1).max(100),
   host: z.string().refine((host) => isIP(host) !== 0),
 });

@@ -31,6 +31,8 @@ export class MetadataReader {
   readonly #now: () => number;
   #settings: MetadataReaderSettings;
   #reading: MetadataReading | null = null;
+  /** Whose copy it is; empty before anybody has answered. */
+  #serverUuid = '';
   #isWanted = true;
   #isReading = false;
   /** What the copy was read with last, and what all of that together was answered before. */
@@ -58,11 +60,12 @@ export class MetadataReader {
 
   /** The next probe is followed by a reading where roles or members have changed. */
   notice(before: MemberAnswer | null, after: MemberAnswer): void {
-    // Another server took the address: what the one before said is not its word.
-    if (before !== null && before.serverUuid !== after.serverUuid) {
+    // Another server took the address, or the name moved: what the one before said is not its word.
+    if (this.#serverUuid !== '' && this.#serverUuid !== after.serverUuid) {
       this.#reading = null;
       this.#forgetStatements();
     }
+    this.#serverUuid = after.serverUuid;
     if (before === null || !isSameStanding(before, after)) this.#isWanted = true;
   }
 

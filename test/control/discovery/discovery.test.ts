@@ -65,6 +65,23 @@ t.test('a destination that is named no more stays until the others are heard, th
   t.strictSame([lab.addresses(), lab.dropped()], [['a:1', 'c:1'], []], 'named again, it is back');
 });
 
+t.test('a source that never answers does not keep the dead for ever', async (t) => {
+  const lab = createLab(['one', 'two']);
+  lab.find('one', ['a:1', 'b:1', 'c:1']);
+  lab.find('one', ['a:1']);
+  const isAnswering = (address: string) => address !== 'c:1';
+  lab.pass(599_999);
+  lab.discovery.settle({ ...ALL_HEARD, isAnswering });
+  t.strictSame([lab.addresses(), lab.dropped()], [['a:1', 'b:1', 'c:1'], []]);
+  lab.pass(1);
+  lab.discovery.settle({ ...ALL_HEARD, isAnswering });
+  t.strictSame(
+    [lab.addresses(), lab.dropped()],
+    [['a:1', 'b:1'], []],
+    'who answers may be what two would name',
+  );
+});
+
 t.test('a source that fails keeps what it found, and tells of it once', async (t) => {
   const lab = createLab(['one']);
   lab.find('one', ['a:1']);
@@ -128,7 +145,7 @@ t.test(
       ['db-0:3306', 'uuid-0'],
       ['db-1:3306', 'uuid-9'],
     ]);
-    lab.discovery.settle({ isHeard: () => true, idAt: (address) => ids.get(address) ?? '' });
+    lab.discovery.settle({ ...ALL_HEARD, idAt: (address) => ids.get(address) ?? '' });
     t.strictSame(lab.addresses()[0], 'db-0:3306');
     t.match(lab.discovery.reports()[2], { destinations: { length: 1 } }, 'the other is somebody else now');
     lab.find('two', ['db-0:3306']);
@@ -137,7 +154,11 @@ t.test(
   },
 );
 
-const heardWhere = (isHeard: (address: string) => boolean) => ({ isHeard, idAt: () => '' });
+const heardWhere = (isHeard: (address: string) => boolean) => ({
+  isHeard,
+  idAt: () => '',
+  isAnswering: () => true,
+});
 const ALL_HEARD = heardWhere(() => true);
 
 /** A discovery with sources that find what the test says. */
