@@ -80,13 +80,13 @@ function decodeWith(payload: Uint8Array, textEncoding: TextEncoding): HandshakeR
     username: cursor.readNulText('username', textEncoding),
     authResponse: readAuthResponse(cursor, flags),
     database: hasCapability(flags, CLIENT_CONNECT_WITH_DB)
-      ? cursor.readNulText('database', textEncoding)
+      ? readUnterminated(cursor, 'database', textEncoding)
       : undefined,
-    authPluginName: hasCapability(flags, CLIENT_PLUGIN_AUTH) ? readAuthPluginName(cursor, textEncoding) : '',
+    authPluginName: hasCapability(flags, CLIENT_PLUGIN_AUTH)
+      ? readUnterminated(cursor, 'client_plugin_name', textEncoding)
+      : '',
     attributes: hasCapability(flags, CLIENT_CONNECT_ATTRS) ? readAttributes(cursor) : undefined,
-    zstdLevel: hasCapability(flags, CLIENT_ZSTD_COMPRESSION_ALGORITHM)
-      ? cursor.readUint1('zstd_compression_level')
-      : undefined,
+    zstdLevel: hasCapability(flags, CLIENT_ZSTD_COMPRESSION_ALGORITHM) ? readZstdLevel(cursor) : undefined,
   };
 }
 
@@ -142,13 +142,18 @@ function writeAuthResponse(writer: Writer, flags: number, authResponse: Buffer):
   }
 }
 
-function readAuthPluginName(cursor: Cursor, encoding: TextEncoding): string {
-  return cursor.hasNulAhead()
-    ? cursor.readNulText('client_plugin_name', encoding)
-    : cursor.readRestText(encoding);
+/** What ends with the packet needs no NUL, as for mysqld. */
+function readUnterminated(cursor: Cursor, field: string, encoding: TextEncoding): string {
+  return cursor.hasNulAhead() ? cursor.readNulText(field, encoding) : cursor.readRestText(encoding);
+}
+
+/** A client may announce attributes, or a level, and send nothing: mysqld takes that for none. */
+function readZstdLevel(cursor: Cursor): number {
+  return cursor.remainingBytes === 0 ? 0 : cursor.readUint1('zstd_compression_level');
 }
 
 function readAttributes(cursor: Cursor): Buffer {
+  if (cursor.remainingBytes === 0) return NO_ATTRIBUTES;
   const block = cursor.readLenencBytes('connection attributes');
   checkConnectionAttributes(block);
   return block;

@@ -387,6 +387,21 @@ testCodec(t, {
   ],
 });
 
+t.test('what mysqld 9.7 takes for nothing is nothing here: fields announced and not sent', async (t) => {
+  const announcing = (flags: number, tail: string) => {
+    const payload = encodeHandshakeResponse41({
+      ...RESPONSE,
+      capabilityFlags: (CLIENT_PROTOCOL_41 | CLIENT_SECURE_CONNECTION) >>> 0,
+    });
+    payload.writeUInt32LE((payload.readUInt32LE() | flags) >>> 0);
+    return decodeHandshakeResponse41(Buffer.concat([payload, Buffer.from(tail)]));
+  };
+  t.match(announcing(CLIENT_CONNECT_ATTRS, ''), { attributes: { length: 0 } });
+  t.match(announcing(CLIENT_CONNECT_WITH_DB, ''), { database: '' });
+  t.match(announcing(CLIENT_CONNECT_WITH_DB, 'shop'), { database: 'shop' });
+  t.match(announcing(CLIENT_ZSTD_COMPRESSION_ALGORITHM, ''), { zstdLevel: 0 });
+});
+
 t.test('a HandshakeResponse320 is refused by name', async (t) => {
   const response = bytes(
     hex('85 24'), // client_flag, two bytes
