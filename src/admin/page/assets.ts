@@ -79,7 +79,7 @@ tbody th { font-weight: 600; }
 .events .kind { color: var(--soft); font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .8125rem; }
 footer { display: flex; flex-wrap: wrap; gap: .25rem 1rem; margin: 1.5rem 0 0; font-size: .875rem; }
 a { color: inherit; }
-@media (max-width: 48rem) {
+@media (max-width: 60rem) {
   .summary { grid-template-columns: 1fr 1fr 1fr; }
   .summary .figure:first-child { grid-column: 1 / -1; }
   header .facts { margin-left: 0; width: 100%; }
@@ -88,7 +88,7 @@ a { color: inherit; }
   tbody tr { padding: .5rem .75rem; }
   tbody tr + tr { border-top: 1px solid var(--line); }
   th[scope="row"], td { border: 0; padding: .1rem 0; text-align: left; }
-  td { display: grid; grid-template-columns: 6.5rem 1fr; align-items: baseline; justify-items: start; }
+  td { display: grid; grid-template-columns: 6.5rem minmax(0, 1fr); align-items: baseline; justify-items: start; overflow-wrap: anywhere; }
   td::before { content: attr(data-heading); color: var(--soft); font-size: .8125rem; }
   td:empty { display: none; }
   .events time { display: block; }
