@@ -43,6 +43,7 @@ export class Login {
   readonly #client: Connection;
   readonly #server: Connection;
   readonly #deadline: NodeJS.Timeout;
+  #isOver = false;
 
   /** `placement` is told when the login is over: the next held session may go on. */
   constructor(
@@ -84,6 +85,8 @@ export class Login {
       if (error.side === 'server') this.#context.signal('no-handshake', this.#member);
       return this.#sink.onRefusal(refusalFor(error));
     }
+    // The connections may be somebody else's by now.
+    if (this.#isOver) return;
     const [source, target] = side === 'server' ? [this.#server, this.#client] : [this.#client, this.#server];
     if (target.queuedBytes > STALLING_BYTES) source.pause();
   }
@@ -111,6 +114,7 @@ export class Login {
   }
 
   #over(): void {
+    this.#isOver = true;
     clearTimeout(this.#deadline);
     this.#placement?.loginOver();
   }
