@@ -26,7 +26,7 @@ export function connectToServer(
   signal: AbortSignal,
 ): Promise<GreetedSocket> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ host: dial.host, port: dial.port, noDelay: true, keepAlive: true });
+    const socket = connect(dial);
     let received: Buffer = Buffer.alloc(0);
 
     const end = (error: unknown): void => {
@@ -79,6 +79,24 @@ export function connectToServer(
   });
 }
 
+/**
+ * A socket that reads into one buffer: Node allocates 64 KiB for each read otherwise, and takes it through a stream that has
+ * nothing to hold back here. Who listens for 'data' gets a copy of what came.
+ */
+function connect({ host, port }: DialAddress): Socket {
+  const socket: Socket = createConnection({
+    ...{ host, port, noDelay: true, keepAlive: true },
+    onread: {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback(length, buffer) {
+        socket.emit('data', Buffer.from(buffer.subarray(0, length)));
+        return true;
+      },
+    },
+  });
+  return socket;
+}
+
 /** Whether the server offers TLS; null while the packet is not complete. */
 function readGreeting(received: Buffer): boolean | null {
   const first = received[PACKET_HEADER_BYTES];
@@ -116,6 +134,8 @@ function ignoreAfterEnd(_error: Error): void {
   // Nobody waits for this socket any more, and its end has been reported with the first error.
 }
 
+/** Answers to probes are shorter. */
+const READ_BYTES = 16 * 1024;
 const SEQUENCE_OFFSET = 3;
 /** A greeting is about 80 bytes, an ERR in its place at most some 600. */
 const MAX_GREETING_BYTES = 2048;
