@@ -53,6 +53,8 @@ type Situation = {
   readonly writable: readonly Entry[];
   /** The one of them that writes go to, or null. */
   readonly primary: Entry | null;
+  /** Silent now, and writable when it was last heard, as the one is that would take the writes otherwise. */
+  readonly rival: Entry | null;
 };
 
 function assess(
@@ -64,7 +66,34 @@ function assess(
   const standing = writable.filter((entry) => !hasBeenReplaced(entry, writable, writableSinceMs));
   const sources = standing.filter((entry) => !standing.some((other) => receivesFrom(entry, other)));
   const [only] = sources.length === 1 && mayChoose(input) ? sources : [];
-  return { input, writable, primary: only ?? null };
+  const rival = only === undefined ? null : silentRivalOf(only, { input, entries, writableSinceMs });
+  return { input, writable, primary: rival === null ? (only ?? null) : null, rival };
+}
+
+/**
+ * Whoever was still writable when it was last heard, after `entry` had become so: that it is silent now settles nothing. A replica
+ * that came back without its read_only would take the writes as soon as its source is slow. A server that is gone, and one that was
+ * silent already when `entry` was promoted, is no rival.
+ */
+function silentRivalOf(
+  entry: Entry,
+  facts: {
+    readonly input: DecisionInput;
+    readonly entries: readonly Entry[];
+    readonly writableSinceMs: DecisionMemory['writableSinceMs'];
+  },
+): Entry | null {
+  const { input, entries, writableSinceMs } = facts;
+  if (input.previous.primary === entry.address) return null;
+  const sinceMs = writableSinceMs.get(entry.id) ?? Number.NEGATIVE_INFINITY;
+  const rival = entries.find(({ id, address, observation }) => {
+    if (id === entry.id || input.settings.dropped?.has(address) === true) return false;
+    if (observation?.answer == null || observation.failure === null || isGone(observation)) return false;
+    const { answer } = observation;
+    const wasWritable = answer.serverUuid === id && !answer.readOnly && !answer.superReadOnly;
+    return wasWritable && sinceMs < answer.answeredAtMs;
+  });
+  return rival ?? null;
 }
 
 /** The first choice is made when all have been heard: one that is slow to answer may be writable as well. */
@@ -190,13 +219,23 @@ function reasonOf(situation: Situation, entry: Entry, fresh: MemberAnswer | null
   if (fresh === null) return 'not heard of yet';
   if (!writable.includes(entry) || entry === primary) return '';
   if (primary !== null) return 'writable, but a replica';
+  if (situation.rival !== null) return `writable, as ${situation.rival.address} was when it was last heard`;
   return writable.length === 1
     ? 'writable; others have not been heard yet'
     : 'writable, as another server is';
 }
 
 /** Only when each has repeated it since there were several: a demotion and a promotion are not seen at one moment. */
-function alarmsOf({ input, writable, primary }: Situation, severalSinceMs: number | null): readonly string[] {
+function alarmsOf(
+  { input, writable, primary, rival }: Situation,
+  severalSinceMs: number | null,
+): readonly string[] {
+  if (rival !== null && writable.length === 1) {
+    const [only] = writable;
+    return [
+      `${only?.address} is writable, and ${rival.address} was when it was last heard: set read_only on one, or take it out`,
+    ];
+  }
   const isRepeated = writable.every(
     (entry) => severalSinceMs !== null && (entry.observation?.answer?.askedAtMs ?? 0) >= severalSinceMs,
   );

@@ -143,6 +143,42 @@ for (const { name, steps, expect } of CASES) {
   t.test(name, async (t) => t.equal(inShort(story(...steps)), expect));
 }
 
+t.test(
+  'a replica that came back writable does not get the writes because its source falls silent',
+  async (t) => {
+    const at = (decision: Decision | undefined, laterMs: number, ...seen: readonly Observation[]): Decision =>
+      decide({ ...inputOf(seen, {}, decision), nowMs: NOW + laterMs });
+    const said = (laterMs: number) => ({ askedAtMs: NOW + laterMs - 10, channels: null });
+    const settled = at(undefined, 0, ...SETTLED);
+    const two = at(settled, 100, writable('a', said(100)), writable('b', said(100)));
+    t.equal(two.topology.primary, null);
+    const laterMs = 100 + 2 * TTL;
+    const silent = at(
+      two,
+      laterMs,
+      writable('a', { ...said(100), failure: 'timeout' }),
+      writable('b', said(laterMs)),
+    );
+    t.equal(silent.topology.primary, null, 'its silence settles nothing');
+    t.match(silent.topology.alarms, [
+      /^b:3306 is writable, and a:3306 was when it was last heard: set read_only/,
+    ]);
+    const gone = at(
+      silent,
+      laterMs,
+      writable('a', { ...said(100), failure: 'refused' }),
+      writable('b', said(laterMs)),
+    );
+    t.equal(gone.topology.primary, 'b:3306', 'a server that is gone is none');
+
+    const stillMs = laterMs + 100;
+    const unheard = writable('a', { ...said(100), failure: 'timeout' });
+    const made = at(silent, stillMs, unheard, replica('b', 'a', { askedAtMs: NOW + stillMs - 10 }));
+    const promoted = at(made, stillMs + 100, unheard, writable('b', said(stillMs + 100)));
+    t.equal(promoted.topology.primary, 'b:3306', 'once somebody has promoted it, it is the primary');
+  },
+);
+
 t.test('the sessions of a primary that was replaced in its silence are cut, and of no other', async (t) => {
   const { topology } = story(SETTLED, [
     writable('a', { failure: 'timeout' }),
