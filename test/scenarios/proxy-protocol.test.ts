@@ -1,8 +1,8 @@
 /** HAProxy in front, MariaDB behind: the client's address goes all the way by the PROXY protocol. */
 import { connect } from 'node:net';
 import t from 'tap';
-import { createSandbox, missingParts } from '../../src/sandbox/index.ts';
-import { ask } from '../support/clients.ts';
+import { createAccount, createSandbox, missingParts } from '../../src/sandbox/index.ts';
+import { ask, errorName } from '../support/clients.ts';
 import { RouterProcess } from '../support/router-process.ts';
 import { until } from '../support/until.ts';
 
@@ -32,6 +32,19 @@ t.test('the server sees the client’s own address, and the router shows it', { 
 
   t.equal(await whoAmI(router.ports.rw, '127.0.0.5'), '127.0.0.1', 'without it the server sees the router');
   t.equal(await whoAmI(portOf('told'), '127.0.0.5'), '127.0.0.5', 'told by the router');
+
+  // Grants by host go by the address the server sees: the router's, or the client's where the server is told.
+  for (const host of ['127.0.0.1', '127.0.0.5']) {
+    await createAccount(server, { user: 'by_host', password: `at-${host}`, host });
+  }
+  const logIn = (port: number, password: string) =>
+    ask(port, 'SELECT SUBSTRING_INDEX(CURRENT_USER(), "@", -1)', {
+      ...{ user: 'by_host', password, database: '' },
+      stream: () => connect({ host: '127.0.0.1', port, localAddress: '127.0.0.5' }),
+    }).then(([row]) => row?.[0], errorName);
+  t.equal(await logIn(router.ports.rw, 'at-127.0.0.1'), '127.0.0.1', 'the account for the router’s host');
+  t.equal(await logIn(router.ports.rw, 'at-127.0.0.5'), '1045', 'not that for the client’s host');
+  t.equal(await logIn(portOf('told'), 'at-127.0.0.5'), '127.0.0.5', 'that for the client’s host, when told');
 
   for (const words of ['send-proxy check inter 100', 'send-proxy-v2 check inter 100']) {
     const haproxy = await sandbox.startHaproxy({

@@ -31,10 +31,20 @@ t.test('a replica behind the RW port', { skip: noMysql }, async (t) => {
   }
 
   await t.test('positions itself by GTID, and the tracker follows the dump', async (t) => {
+    // Semi-synchronous: the replica answers in the middle of the dump, and commits wait for it.
+    await source.query("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'");
+    await replica.query("INSTALL PLUGIN rpl_semi_sync_replica SONAME 'semisync_replica.so'");
+    await source.query(
+      'SET GLOBAL rpl_semi_sync_source_timeout = 25000, GLOBAL rpl_semi_sync_source_enabled = 1',
+    );
+    await replica.query('SET GLOBAL rpl_semi_sync_replica_enabled = 1');
     await follow(replica, rw, 'SOURCE_SSL = 0, GET_SOURCE_PUBLIC_KEY = 1');
     await replicated(t, 1, 'first');
     await replicated(t, 2, 'x'.repeat(5_000_000));
     t.same(await replicaStatus(replica), { io: 'Yes', sql: 'Yes', error: '' });
+    const acknowledged = await source.query("SHOW STATUS LIKE 'Rpl_semi_sync_source_yes_tx'");
+    t.match(acknowledged, [{ Value: '2' }], 'both have been acknowledged through the router');
+    await source.query('SET GLOBAL rpl_semi_sync_source_enabled = 0');
     const dumps = await source.query(
       "SELECT COUNT(*) AS count FROM performance_schema.threads WHERE processlist_command = 'Binlog Dump GTID'",
     );
