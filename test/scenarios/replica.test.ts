@@ -10,7 +10,12 @@ t.test('a replica behind the RW port', { skip: noMysql }, async (t) => {
   t.teardown(() => sandbox.close());
   const [source, replica] = await Promise.all([
     sandbox.startServer(),
-    sandbox.startServer({ variables: { super_read_only: 'ON', replica_net_timeout: 4 } }),
+    sandbox.startServer({
+      variables: {
+        ...{ super_read_only: 'ON', replica_net_timeout: 4 },
+        plugin_load_add: 'semisync_replica.so',
+      },
+    }),
   ]);
   const [rw = 0, ro = 0] = await sandbox.reservePorts(2);
   const flags = [`--drain-grace=${GRACE_MS}ms`, `--drain-timeout=${GRACE_MS}ms`, '--drain-delay=0s'];
@@ -33,7 +38,6 @@ t.test('a replica behind the RW port', { skip: noMysql }, async (t) => {
   await t.test('positions itself by GTID, and the tracker follows the dump', async (t) => {
     // Semi-synchronous: the replica answers in the middle of the dump, and commits wait for it.
     await source.query("INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so'");
-    await replica.query("INSTALL PLUGIN rpl_semi_sync_replica SONAME 'semisync_replica.so'");
     await source.query(
       'SET GLOBAL rpl_semi_sync_source_timeout = 25000, GLOBAL rpl_semi_sync_source_enabled = 1',
     );
