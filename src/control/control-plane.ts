@@ -35,6 +35,7 @@ import type { RegisteredRoute } from './metadata/router-row.ts';
 import { haveSpoken } from './new-vote.ts';
 import { createDoubtPace, hurryGapMs, type Pace } from './pace.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
+import { createSecondLook, type SecondLook } from './second-look.ts';
 import { recordTrouble } from './trouble-events.ts';
 import type { ProbeCounts, WatchedAddress, WatchSettings } from './watch-options.ts';
 
@@ -101,6 +102,7 @@ class Control implements ControlPlane {
   readonly #discovery: Discovery;
   readonly #stateFile: StateFile;
   readonly #registration: RouterRegistration;
+  readonly #secondLook: SecondLook;
   readonly #programVersion: string;
   #config: ControlConfig;
   #topology: Topology = EMPTY_TOPOLOGY;
@@ -154,6 +156,11 @@ class Control implements ControlPlane {
       now: this.#now,
       random: this.#random,
     });
+    this.#secondLook = createSecondLook({
+      isPrimary: (address) => this.#topology.primary === address && this.#topology.groupName !== null,
+      look: (address) => this.#lookAgain(address),
+      now: this.#now,
+    });
     this.#schedule.decide('start');
   }
 
@@ -174,6 +181,7 @@ class Control implements ControlPlane {
       this.#watches.get(address)?.noteRefusal();
       this.#schedule.note(`a commit refused by ${address}`, 'news');
     }
+    if (kind === 'server-error' && READ_ONLY_ERRORS.has(errorNumber)) this.#secondLook.note(address);
     const { primary, groupName } = this.#topology;
     const about = this.#watches.get(address);
     // What the others of a group think of it matters as much, and who takes over from a primary. Else it is its own affair.
@@ -205,6 +213,7 @@ class Control implements ControlPlane {
 
   close(): void {
     this.#schedule.close();
+    this.#secondLook.close();
     this.#registration.close();
     this.#closeWatches();
     this.#discovery.close();
@@ -231,6 +240,12 @@ class Control implements ControlPlane {
   #closeWatches(): void {
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
+  }
+
+  #lookAgain(address: string): void {
+    const message = `${address} says that it takes writes, and told a client that it is read-only: it is asked on a new connection`;
+    this.#events.record('warn', 'second_look', message, { member: address });
+    this.#watches.get(address)?.reopen();
   }
 
   #hurryAll(): void {
@@ -373,5 +388,7 @@ class Control implements ControlPlane {
   }
 }
 
+/** ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE */
+const READ_ONLY_ERRORS: ReadonlySet<number> = new Set([1290, 1836]);
 /** What a commit is told that its group did not take. */
 const ER_RUN_HOOK_ERROR = 3100;

@@ -57,6 +57,7 @@ const LIMITS: readonly Limit[] = [
       'member_joined',
       'member_left',
       'member_moved',
+      'second_look',
     ]),
     burst: 10,
     refillMs: 15_000,

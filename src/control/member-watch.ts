@@ -109,6 +109,13 @@ export class MemberWatch {
     this.#refusingSinceMs ??= this.#options.now();
   }
 
+  /** Asks on a new connection. What was said on this one stands until then. */
+  reopen(): void {
+    if (this.#sessionInUse() === null) return;
+    this.#dropLink();
+    this.#schedule(0);
+  }
+
   /** Probes as soon as possible: something may have changed. */
   hurry(): void {
     if (this.#isClosed || !this.#options.asks || this.#failure?.kind === 'access-denied') return;

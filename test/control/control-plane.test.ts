@@ -1,4 +1,6 @@
 /** The control plane on a real group. Times are printed, and judged loosely: the machine may be busy. */
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 import t, { type Test } from 'tap';
 import type { Topology } from '../../routing/topology.ts';
 import {
@@ -28,6 +30,7 @@ t.test('a group of three', { skip: noMysql }, async (t) => {
   await t.test('a reload that begins to ask members', (t) => staticAndBack(t, group));
   await t.test('accounts with less than the usual rights', (t) => weakAccounts(t, group));
   await t.test('a member of another group is not used', (t) => foreignMember(t, sandbox, group));
+  await t.test('the primary is found behind an address that leads to all of them', (t) => balancer(t, group));
   await t.test('a secondary that hangs for a while loses nothing', (t) => frozenSecondary(t, group));
   await t.test('a killed primary is replaced, and a group without quorum offers nothing', (t) =>
     killedPrimary(t, group),
@@ -38,9 +41,14 @@ t.test('a server without a group', { skip: noMysql }, async (t) => {
   const sandbox = await createSandbox();
   t.teardown(() => sandbox.close());
   const server = await sandbox.startServer();
-  const { plane, until } = startPlane({ seeds: [[server.host, server.port]] });
+  await server.query("INSTALL PLUGIN group_replication SONAME 'group_replication.so'");
+  const { plane, until, untilEvent } = startPlane({ seeds: [[server.host, server.port]] });
   t.teardown(() => plane.close());
   const topology = await until('writes', ({ primary }) => primary === server.address);
+  // A server that has lost a plugin is asked anew what it is, on the session that is open.
+  await server.query('UNINSTALL PLUGIN group_replication');
+  await untilEvent('member_does_not_answer', /group_replication/);
+  await untilEvent('member_answers');
   t.match(topology.members, [{ id: server.uuid, state: 'ONLINE', role: 'PRIMARY', acceptsReads: true }]);
   t.equal(topology.groupName, null);
   await server.query('SET GLOBAL super_read_only = ON');
@@ -242,6 +250,38 @@ async function foreignMember(t: Test, sandbox: Sandbox, group: Group): Promise<v
     published.slice(first).every(({ primary }) => primary === stranger.address),
     'a further name for the same is no interruption',
   );
+}
+
+/** A name that leads elsewhere with every connection, which is no seed to have. */
+async function balancer(t: Test, group: Group): Promise<void> {
+  let turn = 0;
+  const primary = await group.primary();
+  const members = [primary, ...group.members.filter((member) => member !== primary)];
+  const front = createServer((client) => {
+    const { host = '', port = 0 } = members[turn++ % members.length] ?? {};
+    const server = connect(port, host);
+    for (const [from, to] of [
+      [client, server],
+      [server, client],
+    ] as const) {
+      from.pipe(to);
+      from.on('error', () => to.destroy());
+      from.on('close', () => to.destroy());
+    }
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  t.teardown(() => void front.close());
+  const at = front.address();
+  if (at === null || typeof at === 'string') throw new Error('no port');
+  const { plane, until, untilEvent } = startPlane({ seeds: [['127.0.0.1', at.port]] });
+  t.teardown(() => plane.close());
+  const address = `127.0.0.1:${at.port}`;
+  const first = await until('a primary', (topology) => topology.primary !== null && isWhole(topology));
+  t.equal(first.primary, address, 'the first connection led to the primary');
+  plane.signal({ kind: 'server-error', address, memberId: primary.uuid, errorNumber: 1290 });
+  await until('the primary at its own address', (topology) => topology.primary === primary.address);
+  await untilEvent('second_look');
 }
 
 async function frozenSecondary(t: Test, group: Group): Promise<void> {
