@@ -203,7 +203,7 @@ t.test('SIGHUP with a broken file changes nothing and says so; with a good one i
     writeFileSync(file, CONFIG_FILE.replace('timeout: 3s', `timeout: ${timeout}`));
     router.program.signal('SIGHUP');
   }
-  await until('the last one', () => router.program.events('reload_failed').length === 3);
+  await until('the last one', () => router.program.events('reload_failed').length >= 3);
 });
 
 const noUnshare = cannotUnshare();
