@@ -26,12 +26,12 @@ type Run = {
 const RUNS: readonly Run[] = [
   {
     tls: false,
-    suites: [DBD_MYSQL_WITH_LIBMYSQLCLIENT, DBD_MYSQL_WITH_LIBMARIADB, PYMYSQL],
+    suites: [DBD_MYSQL_WITH_LIBMYSQLCLIENT, DBD_MYSQL_WITH_LIBMARIADB, PYMYSQL, PHP],
     modes: [PASSTHROUGH, modeNamed('preferred-as-client')],
   },
   {
     tls: false,
-    suites: [DBD_MARIADB, MYSQLCLIENT, SQLALCHEMY_WITH_MYSQLCLIENT, DJANGO, PHP, CONNECTOR_J],
+    suites: [DBD_MARIADB, MYSQLCLIENT, SQLALCHEMY_WITH_MYSQLCLIENT, DJANGO, CONNECTOR_J],
     modes: [modeNamed('disabled-required')],
   },
   {
