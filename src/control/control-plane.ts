@@ -18,7 +18,7 @@ import { topologyDifference } from '../../routing/topology-difference.ts';
 import type { Config } from '../config/config.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { Signal } from '../shared/signals.ts';
-import { recordDecision } from './decision-events.ts';
+import { recordDecision, recordDefect } from './decision-events.ts';
 import { DecisionSchedule, INTERVALS_MS, type Standing } from './decision-schedule.ts';
 import { decisionSettings, parseAddress } from './decision-settings.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
@@ -127,6 +127,7 @@ class Control implements ControlPlane {
     this.#decide = options.decide ?? decide;
     this.#schedule = new DecisionSchedule({
       decide: (cause) => this.#renew(cause),
+      onDefect: (error) => recordDefect(this.#events, error),
       isStill: () => this.#isStill(),
       onStall: () => this.#hurryAll(),
       now: this.#now,

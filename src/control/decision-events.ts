@@ -171,6 +171,14 @@ function isWorse(before: Member, after: Member): boolean {
   return (before.acceptsWrites && !after.acceptsWrites) || (before.acceptsReads && !after.acceptsReads);
 }
 
+/** Nobody has foreseen what the members said, or it is misread. */
+export function recordDefect(events: EventLog, error: unknown): void {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const message =
+    'the router could not decide, which is a defect of its own: what it decided last stands until it lapses';
+  events.record('error', 'decision_failed', message, { error: text });
+}
+
 function factsOf(member: Member): EventFields {
   return {
     member: member.address,

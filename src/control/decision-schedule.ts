@@ -20,6 +20,8 @@ export type Urgency = 'news' | 'drift' | 'routine';
 export type DecisionScheduleOptions = {
   /** @param cause what the decision follows upon, for people */
   decide(cause: string): Standing;
+  /** What `decide` has thrown. What was decided before stands until it lapses. */
+  onDefect(error: unknown): void;
   /** Whether the standing is `still` yet, for all that is known without deciding. */
   isStill(): boolean;
   /** The process has stood still itself: what looks like everybody's silence is no news about the members. */
@@ -64,7 +66,7 @@ export class DecisionSchedule {
     this.#forgetPending();
     if (this.#isClosed) return;
     this.#decidedAtMs = this.#options.now();
-    this.#standing = this.#options.decide(cause);
+    this.#standing = this.#standingAfter(cause);
     this.#isHastened = false;
     this.#wait(INTERVALS_MS[this.#standing]);
   }
@@ -74,6 +76,16 @@ export class DecisionSchedule {
     this.#forgetPending();
     if (this.#passingOfTime !== null) clearTimeout(this.#passingOfTime);
     this.#passingOfTime = null;
+  }
+
+  /** A router that ends takes every session with it; one that cannot decide holds writes when the last decision has lapsed. */
+  #standingAfter(cause: string): Standing {
+    try {
+      return this.#options.decide(cause);
+    } catch (error) {
+      this.#options.onDefect(error);
+      return 'unsettled';
+    }
   }
 
   #wait(ms: number): void {

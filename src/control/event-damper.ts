@@ -64,6 +64,12 @@ const LIMITS: readonly Limit[] = [
     subjectOf: ({ member }) => String(member),
   },
   {
+    kinds: new Set(['decision_failed']),
+    burst: 3,
+    refillMs: 15_000,
+    subjectOf: () => '',
+  },
+  {
     kinds: new Set(['discovery_found', 'discovery_failed']),
     burst: 10,
     refillMs: 15_000,
