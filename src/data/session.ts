@@ -66,6 +66,15 @@ export class Session implements ConnectionSink, EndingSession {
   }
 
   onBytes(side: Side, buffer: Buffer, length: number): void {
+    try {
+      this.#take(side, buffer, length);
+    } catch (error) {
+      // The other sessions of the thread have no part in it.
+      this.#end.defect(error);
+    }
+  }
+
+  #take(side: Side, buffer: Buffer, length: number): void {
     switch (this.#phase) {
       case 'command':
       case 'opaque':

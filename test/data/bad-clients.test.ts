@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { CLIENT_SSL } from '../../protocol/capability-flags.ts';
+import { CommandTracker } from '../../protocol/command-tracker.ts';
 import { ConnectionPhase } from '../../protocol/connection-phase.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
 import type { EndReason, RefusalReason } from '../../src/shared/counters.ts';
@@ -154,6 +155,24 @@ t.test('a defect that a login meets ends that session alone, and is told', async
   t.equal(await client.readPacket(), null);
   t.equal(lab.ended('internal_error'), 1);
   t.match(lab.events('session_failed')[0]?.fields, { route: 'rw', error: /RangeError: a defect\n/ });
+  t.ok(await bystander.command(COM_PING), 'others go on');
+  for (const each of [client, bystander]) each.close();
+  await lab.settled();
+});
+
+t.test('a defect that a command meets ends that session alone, too', async (t) => {
+  const { lab, bystander } = await openLab(t);
+  const { onClientBytes } = CommandTracker.prototype;
+  t.teardown(() => Object.assign(CommandTracker.prototype, { onClientBytes }));
+  const client = await RawClient.logIn(lab.port());
+  CommandTracker.prototype.onClientBytes = () => {
+    throw new RangeError('another defect');
+  };
+  client.send(0, Buffer.of(COM_PING));
+  t.equal(await client.readPacket(), null);
+  CommandTracker.prototype.onClientBytes = onClientBytes;
+  t.equal(lab.ended('internal_error'), 1);
+  t.match(lab.events('session_failed')[0]?.fields, { error: /RangeError: another defect\n/ });
   t.ok(await bystander.command(COM_PING), 'others go on');
   for (const each of [client, bystander]) each.close();
   await lab.settled();
