@@ -275,6 +275,7 @@ class Control implements ControlPlane {
   #isStill(): boolean {
     const isStill = this.#calm() === 'still';
     if (isStill) this.#onDecided?.(this.#config.probe.confirmationTtlMs);
+    if (isStill) this.#registration.consider(this.#topology);
     return isStill;
   }
 
