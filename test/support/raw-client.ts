@@ -17,6 +17,11 @@ export class RawClient extends Wire {
     const socket = connect({ host: '127.0.0.1', port, localAddress, allowHalfOpen: true, noDelay: true });
     const client = new RawClient(socket);
     await once(socket, 'connect');
+    // While nobody listens there, the kernel may give the client that very port, and TCP connects it to itself.
+    if (socket.localPort === port && localAddress === '127.0.0.1') {
+      socket.resetAndDestroy();
+      throw new Error(`nobody listens on ${port}`);
+    }
     return client;
   }
 
