@@ -2,6 +2,7 @@
  * How commands ask the admin server of a running router, and what they say when that does not work.
  */
 import { z } from 'zod';
+import { messageOf } from '../shared/message-of.ts';
 
 export async function fetchText(url: URL): Promise<{ readonly status: number; readonly body: string }> {
   const response = await fetch(url, { signal: AbortSignal.timeout(DEADLINE_MS), redirect: 'error' });
@@ -17,7 +18,7 @@ export function describeFailure(admin: URL, error: unknown): string {
     return `${at} accepts connections but does not answer within ${DEADLINE_MS / 1000} s`;
   }
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const reason = cause instanceof Error ? cause.message : String(cause);
+  const reason = messageOf(cause);
   return `nothing answers at ${at}: ${reason}\nIs the router running there? Its address is the key admin.listen; --admin names another one.`;
 }
 

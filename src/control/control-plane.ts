@@ -265,8 +265,7 @@ class Control implements ControlPlane {
     if (this.#watchExactly(decision.wanted)) decision = this.#makeDecision();
     this.#memory = decision.memory;
     const isNews = this.#accept(decision, cause);
-    this.#onDecided?.(this.#config.probe.confirmationTtlMs);
-    this.#registration.consider(this.#topology);
+    this.#confirm();
     this.#setPace(decision.isInDoubt, isNews);
     return decision.isInDoubt ? 'in-doubt' : this.#calm();
   }
@@ -274,9 +273,14 @@ class Control implements ControlPlane {
   /** That nothing could have changed is as good as a decision that changes nothing. */
   #isStill(): boolean {
     const isStill = this.#calm() === 'still';
-    if (isStill) this.#onDecided?.(this.#config.probe.confirmationTtlMs);
-    if (isStill) this.#registration.consider(this.#topology);
+    if (isStill) this.#confirm();
     return isStill;
+  }
+
+  /** What was decided stands for a while again. */
+  #confirm(): void {
+    this.#onDecided?.(this.#config.probe.confirmationTtlMs);
+    this.#registration.consider(this.#topology);
   }
 
   #calm(): Standing {
@@ -289,7 +293,7 @@ class Control implements ControlPlane {
     }
     if (oldestMs <= lapseMs + INTERVALS_MS.quiet) return 'unsettled';
     // A Galera node that is back waits its time before it is written to again.
-    const changesInTime = !this.#discovery.isSettled() || this.#memory.kind === 'galera';
+    const changesInTime = this.#discovery.unnamed().size > 0 || this.#memory.kind === 'galera';
     const mayWait = oldestMs > lapseMs + INTERVALS_MS.still && !changesInTime;
     return mayWait ? 'still' : 'quiet';
   }

@@ -6,6 +6,7 @@ import type { ClusterFacts, Member, Topology } from '../../routing/topology.ts';
 import type { MemberChange, MemberField, TopologyDifference } from '../../routing/topology-difference.ts';
 import { unreachable } from '../../routing/unreachable.ts';
 import type { EventFields, EventLevel, EventLog } from '../shared/events.ts';
+import { stackOf } from '../shared/message-of.ts';
 
 /**
  * @param lastPrimary where writes went last, also if that is some decisions ago
@@ -173,10 +174,9 @@ function isWorse(before: Member, after: Member): boolean {
 
 /** Nobody has foreseen what the members said, or it is misread. */
 export function recordDefect(events: EventLog, error: unknown): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
   const message =
     'the router could not decide, which is a defect of its own: what it decided last stands until it lapses';
-  events.record('error', 'decision_failed', message, { error: text });
+  events.record('error', 'decision_failed', message, { error: stackOf(error) });
 }
 
 function factsOf(member: Member): EventFields {

@@ -32,11 +32,16 @@ export type ServerConnection = {
  * more; it goes on to tell how the connection ends, and says goodbye.
  */
 export function takeStream({ connection }: ServerConnection): Socket {
-  // Its types leave it out.
+  const stream = streamOf(connection);
+  stream.removeAllListeners('data');
+  return stream;
+}
+
+/** What a connection of mysql2/promise is read from and written to. Its types leave it out. @throws Error when it is not there */
+export function streamOf(connection: object): Socket {
   const core = 'connection' in connection ? connection.connection : null;
   const stream = typeof core === 'object' && core !== null && 'stream' in core ? core.stream : null;
   if (!(stream instanceof Socket)) throw new Error('mysql2 has no stream where it used to have one');
-  stream.removeAllListeners('data');
   return stream;
 }
 

@@ -2,6 +2,7 @@
  * Turns the boundaries the tracker finds into counters, and keeps what the session wants to know of itself: whether a
  * command is in flight, and since when.
  */
+// The global of that name is a getter, which costs more than the clock.
 import { performance } from 'node:perf_hooks';
 import type { OpaqueReason, SessionFacts, TrackerSink } from '../../protocol/command-tracker.ts';
 import { COM_QUIT, COM_STMT_CLOSE, COM_STMT_SEND_LONG_DATA } from '../../protocol/commands.ts';

@@ -21,7 +21,7 @@ import {
 import { noteDecision } from '../shared/decision-lapse.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { GuidelineFacts } from '../shared/guideline.ts';
-import { messageOf } from '../shared/message-of.ts';
+import { messageOf, stackOf } from '../shared/message-of.ts';
 import type {
   BoundRoute,
   DataConfig,
@@ -271,10 +271,9 @@ export class DataPlane {
     this.#workers[index] = worker;
     worker.on('message', (message: FromDataThread) => this.#receive(index, message));
     worker.on('error', (error) => {
-      const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#events.record('error', 'data_thread_failed', `Data thread ${index} failed`, {
         thread: index,
-        error: message,
+        error: stackOf(error),
       });
     });
     worker.on('exit', () => this.#threadEnded(index, performance.now() - startedAtMs));

@@ -30,8 +30,6 @@ export type LoginSink = {
   onRefusedByServer(): void;
   /** One of them broke the protocol or was late: the client is to be told, with `encodeErr`. */
   onRefusal(refusal: Refusal): void;
-  /** A defect of the router's. */
-  onDefect(error: unknown): void;
 };
 
 export class Login {
@@ -81,7 +79,7 @@ export class Login {
       if (side === 'server') this.#relay.fromServer(buffer, length);
       else this.#relay.fromClient(buffer, length);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) return this.#sink.onDefect(error);
+      if (!(error instanceof ProtocolError)) throw error;
       if (error.side === 'server') this.#context.signal('no-handshake', this.#member);
       return this.#sink.onRefusal(refusalFor(error));
     }

@@ -15,6 +15,7 @@ import type { ErrPacket } from '../../protocol/err-packet.ts';
 import { sessionFate } from '../../routing/session-fate.ts';
 import type { Member, SessionFate, Topology } from '../../routing/topology.ts';
 import type { EndReason } from '../shared/counters.ts';
+import { stackOf } from '../shared/message-of.ts';
 import { type BoundaryKnowledge, BoundaryWait, patientSilenceMs } from './boundary-wait.ts';
 import type { Connection, Side } from './connection.ts';
 import { endReasonFor, errFor, type Refusal } from './refusal.ts';
@@ -197,8 +198,7 @@ export class SessionEnd {
 
   /** What nobody has foreseen was thrown on behalf of this session, and is no reason to end those of others. */
   defect(error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    const fields = { route: this.#route.bound.name, error: text };
+    const fields = { route: this.#route.bound.name, error: stackOf(error) };
     this.#context.event(
       'error',
       'session_failed',
@@ -209,13 +209,14 @@ export class SessionEnd {
   }
 
   /**
-   * Ends the session of a server whose connection is lost. Its RST is passed on, but not in the middle of an answer, of
+   * Ends the session of a server whose connection is over; `error` is null when that ended in order. Its RST is passed on, but not in the middle of an answer, of
    * which as much as there is reaches the client. MariaDB resets sessions that have been idle for too long: libraries say
    * 2006 to the next statement then, which was not sent, and after FIN 2013.
    */
-  serverLost({ code }: NodeJS.ErrnoException): void {
+  serverGone(error: NodeJS.ErrnoException | null): void {
+    if (error === null) return this.now('server_closed');
     const { isIdle, isUnanswered } = this.#session;
-    const isReset = code === 'ECONNRESET' && (isIdle || isUnanswered) && this.#client.queuedBytes === 0;
+    const isReset = error.code === 'ECONNRESET' && (isIdle || isUnanswered) && this.#client.queuedBytes === 0;
     if (!this.#close('server_error', 'break')) return;
     if (isReset) this.#client.reset();
     else this.#context.farewells.leave(this.#client);

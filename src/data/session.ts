@@ -253,9 +253,8 @@ export class Session implements ConnectionSink, EndingSession {
       onTls: (fromClient) => this.#tlsBegins(fromClient),
       onRefusedByServer: () => this.#end.now('server_refused'),
       onRefusal: (refusal) => this.#refuse(refusal),
-      onDefect: (error) => this.#end.defect(error),
     });
-    this.#login.onBytes('server', greeting, greeting.length);
+    this.onBytes('server', greeting, greeting.length);
   }
 
   #authenticated(member: Member, facts: ConnectionFacts, fromServer: Buffer, fromClient: Buffer): void {
@@ -377,8 +376,7 @@ export class Session implements ConnectionSink, EndingSession {
     if (this.#commands?.hasQuit) return this.#end.bothDone('client_quit');
     if (this.#end.sideEnded('server')) return;
     this.#signalServerClosed();
-    if (error === null) this.#end.now('server_closed');
-    else this.#end.serverLost(error);
+    this.#end.serverGone(error);
   }
 
   #signalServerClosed(): void {

@@ -89,8 +89,7 @@ export class XSession implements ConnectionSink, EndingSession {
     if (error !== null && this.#member !== null) this.#context.signal('server-closed', this.#member);
     if (this.#phase !== 'opaque') return this.#serverClosed();
     if (this.#end.sideEnded('server')) return;
-    if (error === null) this.#end.now('server_closed');
-    else this.#end.serverLost(error);
+    this.#end.serverGone(error);
   }
 
   onTopology(topology: Topology): void {

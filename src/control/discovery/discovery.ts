@@ -16,8 +16,6 @@ export type Discovery = {
   unnamed(): ReadonlySet<string>;
   /** Addresses of `destinations` whose servers are about to be stopped. */
   terminating(): ReadonlySet<string>;
-  /** Nothing was dropped that is still to be let go of. */
-  isSettled(): boolean;
   /** What the sources know of `address`; null where none names it. */
   destination(address: string): Destination | null;
   reports(): readonly SourceReport[];
@@ -99,10 +97,6 @@ class SourceSet implements Discovery {
 
   terminating(): ReadonlySet<string> {
     return this.#terminating;
-  }
-
-  isSettled(): boolean {
-    return this.#dropped.size === 0;
   }
 
   destination(address: string): Destination | null {
