@@ -2,8 +2,10 @@
  * Measures Fairlead beside its peers in one run on one machine: `npm run bench`. All proxies stand before the same
  * cluster at the same time, and take turns in being used.
  */
+
 import { resolve } from 'node:path';
 import { createSandbox } from '../src/sandbox/index.ts';
+import { messageOf } from '../src/shared/message-of.ts';
 import { startCluster } from './cluster.ts';
 import { raiseDescriptorLimit } from './descriptors.ts';
 import { describeMachine } from './machine.ts';
@@ -36,7 +38,7 @@ function optionsOrComplaint(args: readonly string[]): Asked {
     return parsed === 'help' ? { kind: 'help' } : { kind: 'run', options: parsed };
   } catch (error) {
     // What parseArgs says has advice behind its first sentence.
-    const [complaint = ''] = (error instanceof Error ? error.message : String(error)).split(/\. |\n/);
+    const [complaint = ''] = messageOf(error).split(/\. |\n/);
     return { kind: 'complaint', complaint };
   }
 }

@@ -5,13 +5,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import {
-  isInOwnNetwork,
-  missingNetwork,
-  missingParts,
-  startAgainInOwnNetwork,
-} from '../../src/sandbox/index.ts';
-import type { Scope } from '../support/scope.ts';
+import { runInOwnNetwork, say, sayWithTime, withScope } from '../support/console-scope.ts';
 import { runCampaign } from './campaign.ts';
 import { FAULTS, isFaultName } from './faults.ts';
 
@@ -35,26 +29,14 @@ const { values } = parseArgs({
 });
 
 if (values.help) say(USAGE);
-else if (isInOwnNetwork()) process.exitCode = await campaign();
-else process.exitCode = await startInside();
-
-async function startInside(): Promise<number> {
-  const missing = (await missingParts('mysql')) || (await missingNetwork());
-  if (missing !== false) throw new Error(missing);
-  return startAgainInOwnNetwork([`--seed=${values.seed}`]);
-}
+else process.exitCode = await runInOwnNetwork(campaign, ['mysql'], [`--seed=${values.seed}`]);
 
 async function campaign(): Promise<number> {
-  const ends: (() => unknown)[] = [];
-  const scope: Scope = {
-    teardown: (end) => void ends.unshift(end),
-    comment: (message) => say(`${new Date().toISOString().slice(11, 19)} ${message}`),
-  };
   const faults = values.faults.split(',').map((name) => {
     if (isFaultName(name)) return name;
     throw new Error(`--faults ${name}: there are ${Object.keys(FAULTS).join(', ')}`);
   });
-  try {
+  return withScope(async (scope) => {
     scope.comment(`seed ${values.seed}`);
     const seconds = parseNumber('minutes', values.minutes) * 60;
     const clients = parseNumber('clients', values.clients);
@@ -70,19 +52,13 @@ async function campaign(): Promise<number> {
     await writeFile(file, JSON.stringify(histories));
     say(`NOT CONSISTENT: ${anomalies.length} anomalies; the history is in ${file}`);
     return 1;
-  } finally {
-    for (const end of ends) await end();
-  }
+  }, sayWithTime);
 }
 
 function parseNumber(name: string, text: string): number {
   const value = Number(text);
   if (!(value >= 0)) throw new Error(`--${name} ${text}: must be a number from 0`);
   return value;
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }
 
 const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'consistency');

@@ -1,6 +1,8 @@
 /** Promise 1: not a byte is changed, lost, repeated or reordered, whatever the two ends do. */
+
 import t, { type Test } from 'tap';
 import { encodePacket } from '../../protocol/packet-header.ts';
+import { messageOf } from '../../src/shared/message-of.ts';
 import { createRandom } from '../protocol/bytes.ts';
 import { DataLab, openSockets, primaryAt } from '../support/data-lab.ts';
 import { expectStream, type Manners, sendStream } from '../support/random-stream.ts';
@@ -85,7 +87,7 @@ async function playAndCompare(
       t.fail(`${named}: the server got ${atServer?.received} of ${plan.bytesToServer} bytes`);
     }
   } catch (error) {
-    t.fail(`${named}: ${error instanceof Error ? error.message : error}`);
+    t.fail(`${named}: ${messageOf(error)}`);
   }
 }
 
@@ -124,7 +126,7 @@ async function expectAtMost(wire: Wire, seed: string, bytes: number, manners: Ma
   try {
     return { received: await expectStream(wire, seed, bytes, manners), problem: '' };
   } catch (error) {
-    return { received: -1, problem: error instanceof Error ? error.message : String(error) };
+    return { received: -1, problem: messageOf(error) };
   }
 }
 

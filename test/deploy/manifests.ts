@@ -1,7 +1,9 @@
 /** Manifests as rendered, and what the published schemas say of them. */
+
 import * as client from '@kubernetes/client-node';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
+import { messageOf } from '../../src/shared/message-of.ts';
 
 const manifestSchema = z.looseObject({
   apiVersion: z.string(),
@@ -51,7 +53,7 @@ async function schemaProblems(manifest: Manifest): Promise<readonly string[]> {
     Reflect.apply(validate, model, []);
     return [];
   } catch (error) {
-    return [error instanceof Error ? error.message : String(error)];
+    return [messageOf(error)];
   }
 }
 

@@ -1,9 +1,12 @@
 /** Clients that behave badly beside those that do not. */
 import { randomBytes } from 'node:crypto';
-import { connect, Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createConnection } from 'mysql2';
+import { countedByName } from '../../bench/failover/record.ts';
+import { streamOf } from '../../src/control/server-connection.ts';
 import { ACCOUNTS, waitFor } from '../../src/sandbox/index.ts';
+import { codeOf } from '../../src/sandbox/outcome.ts';
 import { connectTo } from '../support/clients.ts';
 import type { NetworkGroup } from '../support/network-group.ts';
 import type { Fault } from './stage.ts';
@@ -17,7 +20,7 @@ export const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
         return visit(host, index % 2 === 0 ? ports.rw : ports.ro);
       }),
     );
-    note(counted(outcomes));
+    note(countedByName(outcomes));
   },
   'two-thousand-silent': async (stage, note) => {
     const sockets = await Promise.all(Array.from({ length: 2000 }, () => open(stage)));
@@ -32,7 +35,7 @@ export const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
       const text = 'z'.repeat(3_000_000);
       client.query('SELECT LENGTH(?)', [text]).catch(() => undefined);
       await pause(2 + (round % 5));
-      socketOf(client).resetAndDestroy();
+      streamOf(client).resetAndDestroy();
     }
   },
   'half-close': async (stage, note) => {
@@ -43,7 +46,7 @@ export const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
         return untilClosed(socket);
       }),
     );
-    note(counted(outcomes));
+    note(countedByName(outcomes));
   },
   'byte-by-byte': async (stage, note) => {
     const outcomes = await Promise.all(
@@ -58,7 +61,7 @@ export const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
         return untilClosed(socket);
       }),
     );
-    note(counted(outcomes));
+    note(countedByName(outcomes));
   },
   'never-reads': async (stage, note) => {
     const clients = await Promise.all(
@@ -66,7 +69,7 @@ export const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
     );
     for (const client of clients) {
       client.on('error', () => undefined);
-      const socket = socketOf(client);
+      const socket = streamOf(client);
       client.query("SELECT REPEAT('q', 30000000)").catch(() => undefined);
       socket.pause();
       socket.removeAllListeners('data');
@@ -77,7 +80,7 @@ export const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
     const queue = await stage.router.metric('fairlead_write_queue_bytes');
     const pauses = await stage.router.metric('fairlead_backpressure_pauses_total');
     note(`queued ${queue} bytes, ${pauses} pauses`);
-    for (const client of clients) socketOf(client).destroy();
+    for (const client of clients) streamOf(client).destroy();
   },
   garbage: async (stage, note) => {
     const blobs: readonly Buffer[] = [
@@ -106,7 +109,7 @@ export const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
         return `${index % blobs.length}: ${await untilClosed(socket)}`;
       }),
     );
-    note(counted(outcomes));
+    note(countedByName(outcomes));
     note(`a client afterwards: ${await visit(stage.router.host, stage.router.ports.rw)}`);
   },
   'wrong-sequence-in-commands': async (stage, note) => {
@@ -122,24 +125,15 @@ export const CLIENT_FAULTS: Readonly<Record<string, Fault>> = {
           setTimeout(() => resolve('HUNG'), 20_000).unref();
         });
         await new Promise((resolve) => client.once('connect', resolve));
-        socketOf({ connection: client }).write(WRONG[index % WRONG.length] ?? Buffer.alloc(1));
+        streamOf({ connection: client }).write(WRONG[index % WRONG.length] ?? Buffer.alloc(1));
         const outcome = await ended;
         client.destroy();
         return `${index % WRONG.length}: ${outcome}`;
       }),
     );
-    note(counted(outcomes));
+    note(countedByName(outcomes));
   },
 };
-
-/** mysql2 keeps its socket to itself. */
-function socketOf(client: object): Socket {
-  const connection: unknown = 'connection' in client ? client.connection : undefined;
-  const isHeld = typeof connection === 'object' && connection !== null && 'stream' in connection;
-  if (!isHeld || !(connection.stream instanceof Socket))
-    throw new Error('mysql2 has no socket where it had one');
-  return connection.stream;
-}
 
 const WRONG: readonly Buffer[] = [
   Buffer.from([1, 0, 0, 9, 0x0e]),
@@ -183,12 +177,6 @@ async function visit(host: string, port: number): Promise<string> {
     client.destroy();
     return 'served';
   } catch (error) {
-    return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    return codeOf(error) ?? String(error);
   }
-}
-
-function counted(texts: readonly string[]): string {
-  const counts = new Map<string, number>();
-  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
-  return [...counts].map(([text, count]) => `${count} × ${text}`).join('; ');
 }

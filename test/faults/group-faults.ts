@@ -1,8 +1,11 @@
 /** What is done to a group of three and its router, one after the other. */
+import { Readable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createConnection } from 'mysql2';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { ACCOUNTS, type Server, waitFor } from '../../src/sandbox/index.ts';
+import { codeOf } from '../../src/sandbox/outcome.ts';
+import { messageOf } from '../../src/shared/message-of.ts';
 import { connectTo } from '../support/clients.ts';
 import type { NetworkGroup } from '../support/network-group.ts';
 import type { Fault } from './stage.ts';
@@ -273,8 +276,7 @@ async function said(answer: Promise<unknown>): Promise<string> {
     patience,
     answer.then(
       () => 'done',
-      (error: unknown) =>
-        error instanceof Error ? `${'code' in error ? error.code : ''} ${error.message}` : String(error),
+      (error: unknown) => `${codeOf(error) ?? ''} ${messageOf(error)}`.trimStart(),
     ),
   ]);
 }
@@ -314,7 +316,6 @@ async function readLarge(stage: NetworkGroup, inTheMiddle: () => Promise<void>):
 }
 
 async function loadData(stage: NetworkGroup, inTheMiddle: () => Promise<void>): Promise<string> {
-  const { Readable } = await import('node:stream');
   const { router, group } = stage;
   await (await group.primary()).query(
     'CREATE TABLE IF NOT EXISTS app.loaded (id BIGINT PRIMARY KEY, text VARCHAR(200))',

@@ -3,14 +3,8 @@
  * what each did to them. Exit code 0 when nothing was lost, hung or leaked.
  */
 import { parseArgs } from 'node:util';
-import {
-  isInOwnNetwork,
-  missingNetwork,
-  missingParts,
-  startAgainInOwnNetwork,
-} from '../../src/sandbox/index.ts';
+import { runInOwnNetwork, say, sayWithTime, withScope } from '../support/console-scope.ts';
 import { startNetworkGroup } from '../support/network-group.ts';
-import type { Scope } from '../support/scope.ts';
 import { CLIENT_FAULTS } from './client-faults.ts';
 import { GROUP_FAULTS } from './group-faults.ts';
 import { MEMBER_FAULTS } from './member-faults.ts';
@@ -29,23 +23,11 @@ const { values } = parseArgs({
 });
 
 if (values.help) say(USAGE);
-else if (isInOwnNetwork()) process.exitCode = await campaign();
-else process.exitCode = await startInside();
-
-async function startInside(): Promise<number> {
-  const missing = (await missingParts('mysql')) || (await missingNetwork());
-  if (missing !== false) throw new Error(missing);
-  return startAgainInOwnNetwork([]);
-}
+else process.exitCode = await runInOwnNetwork(campaign, ['mysql']);
 
 async function campaign(): Promise<number> {
-  const ends: (() => unknown)[] = [];
-  const scope: Scope = {
-    teardown: (end) => void ends.unshift(end),
-    comment: (message) => say(`${new Date().toISOString().slice(11, 19)} ${message}`),
-  };
   const verdicts: Verdict[] = [];
-  try {
+  await withScope(async (scope) => {
     const stage = await startNetworkGroup(scope);
     for (const name of values.faults.split(',')) {
       const fault = FAULTS[name];
@@ -53,15 +35,9 @@ async function campaign(): Promise<number> {
         throw new Error(`--faults ${name}: there are ${Object.keys(FAULTS).join(', ')}`);
       verdicts.push(await playFault(scope, stage, name, fault));
     }
-  } finally {
-    for (const end of ends) await end();
-  }
+  }, sayWithTime);
   const bad = verdicts.filter(({ faults }) => faults.length > 0);
   for (const { name, faults } of bad) say(`${name}: ${faults.join('; ')}`);
   say(`${verdicts.length} faults, ${bad.length} of them not survived`);
   return bad.length === 0 ? 0 : 1;
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

@@ -1,40 +1,33 @@
 /** Members that are misconfigured, renewed or hard to reach. */
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { runCommand, type Server, waitFor } from '../../src/sandbox/index.ts';
+import { codeOf } from '../../src/sandbox/outcome.ts';
 import { connectTo } from '../support/clients.ts';
 import type { NetworkGroup } from '../support/network-group.ts';
 import { secondaryOf, tellTopology } from './group-faults.ts';
 import type { Fault } from './stage.ts';
 
 export const MEMBER_FAULTS: Readonly<Record<string, Fault>> = {
-  'port-rejected-primary': async (stage, note) => {
-    const primary = await stage.group.primary();
-    await firewall(stage, primary, 'tcp dport 3306 reject with tcp reset');
-    await pause(5000);
-    await tellTopology(stage, note);
-    await firewall(stage, primary, '');
-  },
-  'new-connects-rejected-secondary': async (stage, note) => {
-    const secondary = await secondaryOf(stage);
-    await firewall(stage, secondary, 'tcp dport 3306 ct state new reject with tcp reset');
-    await pause(4000);
-    await tellTopology(stage, note);
-    await firewall(stage, secondary, '');
-  },
-  'new-connects-dropped-primary': async (stage, note) => {
-    const primary = await stage.group.primary();
-    await firewall(stage, primary, 'tcp dport 3306 ct state new drop');
-    await pause(5000);
-    await tellTopology(stage, note);
-    await firewall(stage, primary, '');
-  },
-  'large-packets-lost': async (stage, note) => {
-    const primary = await stage.group.primary();
-    await firewall(stage, primary, 'tcp sport 3306 ip length > 600 drop', 'output');
-    await pause(6000);
-    await tellTopology(stage, note);
-    await firewall(stage, primary, '');
-  },
+  'port-rejected-primary': (stage, note) =>
+    underRule(stage, note, { of: 'primary', rule: 'tcp dport 3306 reject with tcp reset', forMs: 5000 }),
+  'new-connects-rejected-secondary': (stage, note) =>
+    underRule(stage, note, {
+      of: 'secondary',
+      rule: 'tcp dport 3306 ct state new reject with tcp reset',
+      forMs: 4000,
+    }),
+  'new-connects-dropped-primary': (stage, note) =>
+    underRule(stage, note, { of: 'primary', rule: 'tcp dport 3306 ct state new drop', forMs: 5000 }),
+  'large-packets-lost': (stage, note) =>
+    underRule(stage, note, {
+      of: 'primary',
+      rule: 'tcp sport 3306 ip length > 600 drop',
+      hook: 'output',
+      forMs: 6000,
+    }),
   'secondary-blocks-the-router': async (stage, note) => {
     const secondary = await secondaryOf(stage);
     await secondary.query('SET GLOBAL max_connect_errors = 1');
@@ -52,8 +45,6 @@ export const MEMBER_FAULTS: Readonly<Record<string, Fault>> = {
     const secondary = await secondaryOf(stage);
     await secondary.stop();
     await pause(1000);
-    const { writeFile } = await import('node:fs/promises');
-    const { randomUUID } = await import('node:crypto');
     await writeFile(`${secondary.dataDirectory}/auto.cnf`, `[auto]\nserver-uuid=${randomUUID()}\n`);
     await stage.group.waitUntilGivenUp(secondary);
     await secondary.start();
@@ -64,38 +55,17 @@ export const MEMBER_FAULTS: Readonly<Record<string, Fault>> = {
     await writeFile(`${secondary.dataDirectory}/auto.cnf`, `[auto]\nserver-uuid=${secondary.uuid}\n`);
     await stage.group.rejoin(secondary);
   },
-  'performance-schema-off': async (stage, note) => {
-    const secondary = await secondaryOf(stage);
-    await secondary.stop();
-    await stage.group.waitUntilGivenUp(secondary);
-    await secondary.start(['--performance-schema=OFF']);
-    await pause(3000);
-    await tellTopology(stage, note);
-    await secondary.stop();
-    await stage.group.rejoin(secondary);
-  },
-  'wrong-report-host': async (stage, note) => {
-    const secondary = await secondaryOf(stage);
-    await secondary.stop();
-    await stage.group.waitUntilGivenUp(secondary);
-    await secondary.start(['--report-host=nowhere.invalid']);
-    await untilOnline(stage, secondary);
-    await pause(3000);
-    await tellTopology(stage, note);
-    await secondary.stop();
-    await stage.group.rejoin(secondary);
-  },
+  'performance-schema-off': async (stage, note) =>
+    startedWith(stage, note, await secondaryOf(stage), { option: '--performance-schema=OFF', joins: false }),
+  'wrong-report-host': async (stage, note) =>
+    startedWith(stage, note, await secondaryOf(stage), {
+      option: '--report-host=nowhere.invalid',
+      joins: true,
+    }),
   'two-at-one-address': async (stage, note) => {
     const [one, two] = await stage.group.secondaries();
     if (one === undefined || two === undefined) return;
-    await one.stop();
-    await stage.group.waitUntilGivenUp(one);
-    await one.start([`--report-host=${two.host}`]);
-    await untilOnline(stage, one);
-    await pause(3000);
-    await tellTopology(stage, note);
-    await one.stop();
-    await stage.group.rejoin(one);
+    await startedWith(stage, note, one, { option: `--report-host=${two.host}`, joins: true });
   },
   'long-recovery': async (stage, note) => {
     const secondary = await secondaryOf(stage);
@@ -158,6 +128,42 @@ export const MEMBER_FAULTS: Readonly<Record<string, Fault>> = {
   },
 };
 
+type Rule = {
+  readonly of: 'primary' | 'secondary';
+  readonly rule: string;
+  readonly hook?: 'input' | 'output';
+  readonly forMs: number;
+};
+
+async function underRule(
+  stage: NetworkGroup,
+  note: (text: string) => void,
+  { of, rule, hook, forMs }: Rule,
+): Promise<void> {
+  const member = of === 'primary' ? await stage.group.primary() : await secondaryOf(stage);
+  await firewall(stage, member, rule, hook);
+  await pause(forMs);
+  await tellTopology(stage, note);
+  await firewall(stage, member, '');
+}
+
+/** A member that is stopped, and started once with an option that does it no good; `joins` unless it cannot. */
+async function startedWith(
+  stage: NetworkGroup,
+  note: (text: string) => void,
+  member: Server,
+  { option, joins }: { readonly option: string; readonly joins: boolean },
+): Promise<void> {
+  await member.stop();
+  await stage.group.waitUntilGivenUp(member);
+  await member.start([option]);
+  if (joins) await untilOnline(stage, member);
+  await pause(3000);
+  await tellTopology(stage, note);
+  await member.stop();
+  await stage.group.rejoin(member);
+}
+
 /** One rule in the member's own host, or none. */
 async function firewall(
   stage: NetworkGroup,
@@ -172,7 +178,6 @@ async function firewall(
   const text = `table inet faults\ndelete table inet faults\n${table}\n`;
   const command = tools.command('nft', ['-f', '/dev/stdin']);
   const inside = stage.podOf(server).within(command);
-  const { execFileSync } = await import('node:child_process');
   execFileSync(inside.file, [...inside.args], { env: { ...inside.env }, input: text });
 }
 
@@ -187,6 +192,6 @@ async function untilOnline(stage: NetworkGroup, server: Server): Promise<void> {
 async function answered(answer: Promise<unknown>): Promise<string> {
   return answer.then(
     () => 'done',
-    (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : String(error)),
+    (error: unknown) => codeOf(error) ?? String(error),
   );
 }

@@ -1,5 +1,4 @@
 /** A group, a router and clients of all kinds, and what one fault did to them: errors, silence, descriptors, and the log. */
-import { readdir, readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import type { Load } from '../../bench/failover/load.ts';
@@ -11,7 +10,11 @@ import {
   lostWrites,
   type StoredRow,
 } from '../../bench/failover/record.ts';
+import { CLIENT_KINDS } from '../../bench/failover/result.ts';
+import { codeOf } from '../../src/sandbox/outcome.ts';
+import { messageOf } from '../../src/shared/message-of.ts';
 import { connectTo } from '../support/clients.ts';
+import { footprintOf } from '../support/footprint.ts';
 import { type NetworkGroup, startLoad, storedRows, untilAtWork } from '../support/network-group.ts';
 import type { LogLine, RouterProcess } from '../support/router-process.ts';
 import type { Scope } from '../support/scope.ts';
@@ -34,7 +37,7 @@ export async function playFault(
   const { router } = stage;
   const faults: string[] = [];
   scope.comment(`== ${name}`);
-  const before = await weigh(router);
+  const before = await footprintOf(router.pid);
   const seen = router.log.length;
   const load = await startLoad(scope, router, { clients: 2, connectEveryMs: 60 });
   const idle = await IdleClients.start(router);
@@ -42,7 +45,7 @@ export async function playFault(
   try {
     await fault(stage, (text) => scope.comment(`   ${text}`));
   } catch (error) {
-    faults.push(`the fault itself: ${error instanceof Error ? error.message : String(error)}`);
+    faults.push(`the fault itself: ${messageOf(error)}`);
   }
   const overAtMs = performance.now();
   await untilAtWork(load).catch((error: unknown) => faults.push(`not served again: ${String(error)}`));
@@ -54,9 +57,9 @@ export async function playFault(
   tellLog(scope, router.log.slice(seen));
   if (!router.isRunning) faults.push('the router has ended');
   else {
-    const after = await weigh(router);
+    const after = await footprintOf(router.pid);
     scope.comment(
-      `   descriptors ${before.descriptors} → ${after.descriptors}, ${before.mib} → ${after.mib} MiB`,
+      `   descriptors ${before.descriptors} → ${after.descriptors}, ${toMib(before.rssKib)} → ${toMib(after.rssKib)} MiB`,
     );
     if (after.descriptors > before.descriptors + 20) faults.push('descriptors leak');
   }
@@ -72,9 +75,7 @@ class IdleClients {
   private constructor(connections: readonly Connection[]) {
     this.#connections = connections;
     for (const connection of connections) {
-      connection.on('error', (error) =>
-        this.#ended.set(connection, 'code' in error ? String(error.code) : 'end'),
-      );
+      connection.on('error', (error) => this.#ended.set(connection, codeOf(error) ?? 'end'));
     }
   }
 
@@ -91,7 +92,7 @@ class IdleClients {
         if (end !== undefined) return `closed (${end})`;
         const answer = connection.query('SELECT 1').then(
           () => 'usable',
-          (error: unknown) => `failed (${error instanceof Error && 'code' in error ? error.code : error})`,
+          (error: unknown) => `failed (${codeOf(error) ?? String(error)})`,
         );
         return Promise.race([answer, pause(5000, 'HUNG', { ref: false })]);
       }),
@@ -112,14 +113,7 @@ function describe(
   const after = attempts.filter(
     ({ startedAtMs, endedAtMs }) => startedAtMs >= blowAtMs || endedAtMs >= blowAtMs,
   );
-  for (const kind of [
-    'kept writer',
-    'pooled writer',
-    'new writer',
-    'kept reader',
-    'pooled reader',
-    'new reader',
-  ]) {
+  for (const kind of CLIENT_KINDS) {
     const mine = after.filter(({ client }) => client.startsWith(kind));
     const errors = mine.flatMap(({ outcome }) => {
       if (outcome.kind === 'served') return [];
@@ -190,10 +184,6 @@ function tellLog(scope: Scope, lines: readonly LogLine[]): void {
     scope.comment(`     ${count} × ${text.slice(0, 260)}`);
 }
 
-async function weigh({
-  pid,
-}: RouterProcess): Promise<{ readonly descriptors: number; readonly mib: number }> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const kib = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0);
-  return { descriptors: (await readdir(`/proc/${pid}/fd`)).length, mib: Math.round(kib / 1024) };
+function toMib(kib: number): number {
+  return Math.round(kib / 1024);
 }

@@ -7,12 +7,14 @@
  * A conversation that fails is made smaller and written to the corpus, where the tests find it again. With --grow,
  * small ones that make the tracker give up where none did before are added to the corpus too.
  */
+
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CLIENT_DEPRECATE_EOF } from '../../protocol/capability-flags.ts';
 import type { TrackerCapabilities } from '../../protocol/command-tracker.ts';
+import { stackOf } from '../../src/shared/message-of.ts';
 import {
   type Conversation,
   joinSegments,
@@ -83,7 +85,7 @@ function faultOf(random: Random, { agreed, segments }: Conversation): string | u
       ? undefined
       : `cut otherwise it tells\n${again.join('\n')}\ninstead of\n${log.join('\n')}`;
   } catch (error) {
-    return `it throws ${error instanceof Error ? error.stack : String(error)}`;
+    return `it throws ${stackOf(error)}`;
   }
 }
 

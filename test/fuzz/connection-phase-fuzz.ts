@@ -7,11 +7,13 @@
  * A login that fails is made smaller and written to the corpus, where the tests find it again. The corpus was recorded
  * from real servers and clients (record-logins.ts).
  */
+
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ConnectionPhaseOptions } from '../../protocol/connection-phase-feed.ts';
+import { stackOf } from '../../src/shared/message-of.ts';
 import { converse, type Outcome, type Step } from '../protocol/conversation.ts';
 import { Random } from './random.ts';
 import { SCRIPTED_LOGINS } from './scripted-logins.ts';
@@ -75,7 +77,7 @@ function outcomeOf(random: Random, steps: readonly Step[]): Outcome | string {
     if (JSON.stringify(outcome) !== JSON.stringify(again)) return 'cut otherwise it tells something else';
     return outcome;
   } catch (error) {
-    return `it throws ${error instanceof Error ? error.stack : String(error)}`;
+    return `it throws ${stackOf(error)}`;
   }
 }
 

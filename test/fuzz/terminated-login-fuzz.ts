@@ -7,6 +7,7 @@
  *
  * Sequence ids are put right most of the time: an SSLRequest counts, and recordings know nothing of those the router adds.
  */
+
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { Socket } from 'node:net';
 import { parseArgs } from 'node:util';
@@ -17,6 +18,7 @@ import { Connection } from '../../src/data/connection.ts';
 import { OwnGreeting } from '../../src/data/guidelines/own-greeting.ts';
 import type { RouteTls } from '../../src/data/tls/route-tls.ts';
 import { TerminatedLogin } from '../../src/data/tls/terminated-login.ts';
+import { stackOf } from '../../src/shared/message-of.ts';
 import type { Step } from '../protocol/conversation.ts';
 import { SSL_REQUEST } from '../support/raw-client.ts';
 import { type LoginFuzzResult, mutateLogin, readLogins } from './connection-phase-fuzz.ts';
@@ -38,7 +40,7 @@ export function fuzzTerminatedLogin(seconds: number, seed: number): LoginFuzzRes
       const failure = lab.fault(isChanged);
       if (failure !== undefined) return `${JSON.stringify(mode)}: ${failure}: ${hexOf(steps)}`;
     } catch (error) {
-      return `${JSON.stringify(mode)}: it throws ${error instanceof Error ? error.stack : error}: ${hexOf(steps)}`;
+      return `${JSON.stringify(mode)}: it throws ${stackOf(error)}: ${hexOf(steps)}`;
     }
     ends.add(`${lab.ends.join(' ')} ${lab.packetsSeen}`);
     return undefined;

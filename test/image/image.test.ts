@@ -1,9 +1,11 @@
 /** The image without an engine: its Dockerfile judged, its steps carried out, its entry point run as a container would. */
+
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { createSandbox, missingParts, runCommand, SandboxError, waitFor } from '../../src/sandbox/index.ts';
 import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
+import { messageOf } from '../../src/shared/message-of.ts';
 import { configOf } from '../config/sources.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedServer, serveOk } from '../support/scripted-server.ts';
@@ -153,7 +155,7 @@ async function whyNot(): Promise<string | false> {
   try {
     await runCommand({ ...trial, env: inheritedEnvironment() });
   } catch (error) {
-    return `no namespaces can be made here: ${error instanceof Error ? error.message : error}`;
+    return `no namespaces can be made here: ${messageOf(error)}`;
   }
   return missingParts('image-base');
 }

@@ -5,12 +5,13 @@
  */
 import { createSandbox, type Sandbox } from '../../src/sandbox/index.ts';
 import { certificateVariables, createCertificates } from '../compatibility/certificates.ts';
+import { type Footprint, footprintOf } from '../support/footprint.ts';
 import { startHop } from '../support/hop.ts';
 import { INSPECTED, Inspector, type ThreadFootprint } from '../support/inspector.ts';
 import { RouterProcess } from '../support/router-process.ts';
 import type { Scope } from '../support/scope.ts';
 import { until } from '../support/until.ts';
-import { Applications, type Footprint, footprintOf, scan } from './scan.ts';
+import { Applications, scan } from './scan.ts';
 
 export type CampaignOptions = {
   readonly tries: number;

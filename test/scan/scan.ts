@@ -1,5 +1,4 @@
 /** A scan of all of a router's ports, and what its clients and its operator see of it. */
-import { readdir, readFile } from 'node:fs/promises';
 import type { Connection } from 'mysql2/promise';
 import { Random } from '../fuzz/random.ts';
 import { connectTo } from '../support/clients.ts';
@@ -99,14 +98,6 @@ export class Applications {
       await pause(20);
     }
   }
-}
-
-export type Footprint = { readonly descriptors: number; readonly rssMiB: number };
-
-export async function footprintOf(pid: number): Promise<Footprint> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  const rssKiB = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
-  return { descriptors: (await readdir(`/proc/${pid}/fd`)).length, rssMiB: rssKiB / 1024 };
 }
 
 function pause(ms: number): Promise<void> {

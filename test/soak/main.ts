@@ -3,7 +3,7 @@
  * was left behind.
  */
 import { parseArgs } from 'node:util';
-import type { Scope } from '../support/scope.ts';
+import { say, withScope } from '../support/console-scope.ts';
 import { runSoak } from './soak.ts';
 
 const USAGE = `npm run soak -- [options]
@@ -26,9 +26,7 @@ else
   );
 
 async function soak(seconds: number, clientsOfEachKind: number): Promise<number> {
-  const ends: (() => unknown)[] = [];
-  const scope: Scope = { teardown: (end) => void ends.unshift(end), comment: say };
-  try {
+  return withScope(async (scope) => {
     const found = await runSoak(scope, { seconds, clientsOfEachKind });
     say(`${found.turns} turns in ${seconds} s`);
     for (const [error, times] of found.errors) say(`WRONG ${times} times: ${error}`);
@@ -39,17 +37,11 @@ async function soak(seconds: number, clientsOfEachKind: number): Promise<number>
     say(`file descriptors ${descriptors.before} once warm, ${descriptors.end} at the end`);
     const isWell = found.errors.size === 0 && found.leftBehind.length === 0 && found.complaints.length === 0;
     return isWell ? 0 : 1;
-  } finally {
-    for (const end of ends) await end();
-  }
+  });
 }
 
 function numberOf(name: string, text: string): number {
   const value = Number(text);
   if (value > 0) return value;
   throw new Error(`--${name} ${text}: must be a number above 0`);
-}
-
-function say(line: string): void {
-  process.stdout.write(`${line}\n`);
 }

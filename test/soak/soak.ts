@@ -1,7 +1,7 @@
 /** Many clients of every kind at once for as long as asked, and what the router has kept of them afterwards. */
-import { readdir, readFile } from 'node:fs/promises';
 import { createSandbox, waitFor } from '../../src/sandbox/index.ts';
 import { ask, errorName } from '../support/clients.ts';
+import { footprintOf } from '../support/footprint.ts';
 import { RouterProcess } from '../support/router-process.ts';
 import type { Scope } from '../support/scope.ts';
 import { TURNS, type Turn } from './clients.ts';
@@ -36,19 +36,19 @@ export async function runSoak(scope: Scope, options: SoakOptions): Promise<SoakF
 
   await round(rw, 1, performance.now() + WARM_UP_MS);
   await untilEverybodyLeft(router);
-  const warm = await residentKib(router.pid);
-  const before = await descriptors(router.pid);
+  const warm = await footprintOf(router.pid);
   const { turns, errors } = await round(
     rw,
     options.clientsOfEachKind,
     performance.now() + options.seconds * 1000,
   );
   await untilEverybodyLeft(router);
+  const end = await footprintOf(router.pid);
   const findings = {
     turns,
     errors,
-    residentKib: { warm, end: await residentKib(router.pid) },
-    descriptors: { before, end: await descriptors(router.pid) },
+    residentKib: { warm: warm.rssKib, end: end.rssKib },
+    descriptors: { before: warm.descriptors, end: end.descriptors },
     leftBehind: await leftBehind(router),
     complaints: router.output.split('\n').filter((line) => /"level":"(warn|error|fatal)"/.test(line)),
   };
@@ -94,15 +94,6 @@ async function leftBehind(router: RouterProcess): Promise<readonly string[]> {
     if (value !== 0) found.push(`${name} ${JSON.stringify(labels)} ${value}`);
   }
   return found;
-}
-
-async function residentKib(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]);
-}
-
-async function descriptors(pid: number): Promise<number> {
-  return (await readdir(`/proc/${pid}/fd`)).length;
 }
 
 const MUST_BE_ZERO: readonly (readonly [string, Readonly<Record<string, string>>])[] = [

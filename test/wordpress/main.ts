@@ -7,15 +7,14 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
-import { createSandbox, isInOwnNetwork, missingNetwork } from '../../src/sandbox/index.ts';
-import { startAgainInOwnNetwork } from '../../src/sandbox/network/own-network.ts';
+import { createSandbox } from '../../src/sandbox/index.ts';
+import { runInOwnNetwork, say, withScope } from '../support/console-scope.ts';
+import type { Scope } from '../support/scope.ts';
 import { type ActName, describeActs, describeWaits, play } from './campaign.ts';
 import { logIn, publishPost, readPost, startBrowser } from './person.ts';
 import { EDITOR } from './site.ts';
 import { type NetworkStage, type Stage, setNetworkStage, setStage } from './stage.ts';
 import { crowdMs, Visitors } from './visitors.ts';
-
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 const ACTS: readonly ActName[] = [
   ...(['calm', 'switchover', 'kill', 'rejoin', 'second router', 'grow', 'switchover'] as const),
@@ -24,12 +23,7 @@ const ACTS: readonly ActName[] = [
 const RESULTS = join(import.meta.dirname, 'results');
 
 if (!process.argv.includes('--campaign')) await serve();
-else if (isInOwnNetwork()) await runCampaign();
-else {
-  const missing = await missingNetwork();
-  if (missing !== false) throw new Error(missing);
-  process.exitCode = await startAgainInOwnNetwork();
-}
+else process.exitCode = await runInOwnNetwork(() => withScope(runCampaign));
 
 async function serve(): Promise<void> {
   const sandbox = await createSandbox({ log: say });
@@ -65,17 +59,13 @@ What to try, with the site open in a browser and the status page beside it:
 Ctrl-C ends everything, nothing stays.`);
 }
 
-async function runCampaign(): Promise<void> {
+async function runCampaign(scope: Scope): Promise<number> {
   await mkdir(RESULTS, { recursive: true });
-  const ends: (() => unknown)[] = [];
-  try {
-    const stage = await setNetworkStage({ teardown: (end) => void ends.unshift(end), comment: say });
-    const browser = await startBrowser(stage.sandbox);
-    ends.unshift(() => browser.close());
-    await visit(stage, browser);
-  } finally {
-    for (const end of ends) await end();
-  }
+  const stage = await setNetworkStage(scope);
+  const browser = await startBrowser(stage.sandbox);
+  scope.teardown(() => browser.close());
+  await visit(stage, browser);
+  return 0;
 }
 
 async function visit({ group, site, service }: NetworkStage, browser: Browser): Promise<void> {
