@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { cp, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ACCOUNTS, messageOf, type Sandbox } from '../../../src/sandbox/index.ts';
-import type { Suite, SuiteResults, SuiteTarget } from './suite.ts';
+import { ACCOUNTS, type Sandbox } from '../../../src/sandbox/index.ts';
+import { readRun, type Suite, type SuiteResults, type SuiteTarget } from './suite.ts';
 
 export const CONNECTOR_J: Suite = {
   name: 'MariaDB Connector/J',
@@ -17,15 +17,8 @@ export const CONNECTOR_J: Suite = {
     const path = [classes, ...LIBRARIES.map((name) => join(jars, `${name}.jar`))].join(':');
     const names = (only ?? TESTS).map((name) => `org.mariadb.jdbc.${name}`);
     const args = ['-Xmx600m', `-DdbUrl=${address(target)}`, '-cp', path, 'RunTests', ...names];
-    try {
-      const { stdout } = await sandbox.run('java', 'java', args, {
-        cwd: classes,
-        timeoutMs: SUITE_TIMEOUT_MS,
-      });
-      return parseReport(stdout);
-    } catch (error) {
-      return new Map([['the whole suite', `failed: ${messageOf(error)}`]]);
-    }
+    const options = { cwd: classes, timeoutMs: SUITE_TIMEOUT_MS };
+    return readRun(sandbox.run('java', 'java', args, options), parseReport);
   },
 };
 
@@ -71,7 +64,6 @@ function parseReport(text: string): SuiteResults {
     if (test === IN_A_MILLISECOND) continue;
     results.set(test, verdict === 'failed' ? `failed: ${message}` : (verdict ?? ''));
   }
-  if (results.size === 0) results.set('the whole suite', `failed: ${text.trim().split('\n').at(-1)}`);
   return results;
 }
 

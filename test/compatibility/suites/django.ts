@@ -1,8 +1,8 @@
 /** Django's own tests of what has to do with its database, on mysqlclient: the ORM, transactions, schema and introspection. */
 import { cp, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ACCOUNTS, messageOf, type Sandbox } from '../../../src/sandbox/index.ts';
-import type { Suite, SuiteResults, SuiteTarget } from './suite.ts';
+import { ACCOUNTS, type Sandbox } from '../../../src/sandbox/index.ts';
+import { readRun, type Suite, type SuiteResults, type SuiteTarget } from './suite.ts';
 
 export const DJANGO: Suite = {
   name: 'Django',
@@ -26,20 +26,11 @@ async function runTests(
 import subprocess, sys
 sys.exit(subprocess.run([sys.executable, 'runtests.py', *sys.argv[1:]], stderr=subprocess.STDOUT).returncode * 0)`;
   const options = ['--settings=fairlead_settings', '--parallel=1', '-v2', '--noinput'];
-  try {
-    const { stdout } = await sandbox.run(
-      'python-clients',
-      'python3',
-      ['-c', script, ...options, ...applications],
-      {
-        cwd: join(directory, 'tests'),
-        timeoutMs: SUITE_TIMEOUT_MS,
-      },
-    );
-    return parseUnittest(stdout);
-  } catch (error) {
-    return new Map([['the whole suite', `failed: ${messageOf(error)}`]]);
-  }
+  const run = sandbox.run('python-clients', 'python3', ['-c', script, ...options, ...applications], {
+    cwd: join(directory, 'tests'),
+    timeoutMs: SUITE_TIMEOUT_MS,
+  });
+  return readRun(run, parseUnittest);
 }
 
 /** A test's name comes first; what it says itself may stand between that and the verdict. */
@@ -55,7 +46,6 @@ function parseUnittest(text: string): SuiteResults {
     else results.set(test, 'passed');
     test = undefined;
   }
-  if (results.size === 0) results.set('the whole suite', `failed: ${text.trim().split('\n').at(-1)}`);
   return results;
 }
 

@@ -2,8 +2,8 @@
 import { chmod, cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readInterpreter } from '../../../src/sandbox/elf.ts';
-import { ACCOUNTS, type Command, messageOf, runCommand } from '../../../src/sandbox/index.ts';
-import type { Suite, SuiteResults } from './suite.ts';
+import { ACCOUNTS, type Command, runCommand } from '../../../src/sandbox/index.ts';
+import { readRun, type Suite, type SuiteResults } from './suite.ts';
 
 export const PHP: Suite = {
   name: 'PHP mysqli and PDO',
@@ -35,12 +35,7 @@ export const PHP: Suite = {
     const { LD_LIBRARY_PATH: _, ...environment } = command.env;
     const env = { ...environment, ...settings, FAIRLEAD_SANDBOX: sandbox.directory };
     const run = { file: '/bin/sh', args: ['-c', script, wrapper, ...(only ?? TESTS)], env };
-    try {
-      const { stdout } = await runCommand(run, { cwd: directory, timeoutMs: SUITE_TIMEOUT_MS });
-      return parseReport(stdout);
-    } catch (error) {
-      return new Map([['the whole suite', `failed: ${messageOf(error)}`]]);
-    }
+    return readRun(runCommand(run, { cwd: directory, timeoutMs: SUITE_TIMEOUT_MS }), parseReport);
   },
 };
 
@@ -60,7 +55,6 @@ function parseReport(text: string): SuiteResults {
     if (verdict === 'PASS' || verdict === 'XFAIL') results.set(test, 'passed');
     else results.set(test, verdict === 'SKIP' ? 'skipped' : 'failed: ');
   }
-  if (results.size === 0) results.set('the whole suite', `failed: ${text.trim().split('\n').at(-1)}`);
   return results;
 }
 

@@ -1,6 +1,6 @@
 /** Tests that pytest runs, by the names it gives them. */
-import { messageOf, type PartName, type Sandbox } from '../../../src/sandbox/index.ts';
-import type { SuiteResults } from './suite.ts';
+import type { PartName, Sandbox } from '../../../src/sandbox/index.ts';
+import { readRun, type SuiteResults } from './suite.ts';
 
 export type PytestRun = {
   /** The Python it is run with. */
@@ -25,17 +25,8 @@ import pytest
 pytest.main(sys.argv[3:])`;
   const settings = JSON.stringify({ COLUMNS: '400', ...environment });
   const options = ['-v', '-p', 'no:cacheprovider', '--tb=line', '-ra'];
-  try {
-    const { stdout } = await sandbox.run(
-      part,
-      'python3',
-      ['-c', script, settings, modules ?? '', ...options, ...args],
-      { cwd: directory, timeoutMs },
-    );
-    return parsePytest(stdout);
-  } catch (error) {
-    return new Map([['the whole suite', `failed: ${messageOf(error)}`]]);
-  }
+  const all = ['-c', script, settings, modules ?? '', ...options, ...args];
+  return readRun(sandbox.run(part, 'python3', all, { cwd: directory, timeoutMs }), parsePytest);
 }
 
 function parsePytest(text: string): SuiteResults {
@@ -52,6 +43,5 @@ function parsePytest(text: string): SuiteResults {
       results.set(test, `failed: ${reasons.get(test) ?? 'without a word'}`);
     else results.set(test, 'passed');
   }
-  if (results.size === 0) results.set('the whole suite', `failed: ${text.trim().split('\n').at(-1)}`);
   return results;
 }

@@ -1,5 +1,5 @@
 /** A client's own tests, run against one address. */
-import type { Sandbox, Server } from '../../../src/sandbox/index.ts';
+import { messageOf, type Sandbox, type Server } from '../../../src/sandbox/index.ts';
 
 /** Where a suite's connections go, and the server that is reached there, for preparations. */
 export type SuiteTarget = {
@@ -24,6 +24,24 @@ export type Suite = {
   /** `only` names the files to run; default all. */
   run(sandbox: Sandbox, target: SuiteTarget, only?: readonly string[]): Promise<SuiteResults>;
 };
+
+/** Reads what a run of tests has said: one failure of the whole suite when it did not run, or said nothing of any test. */
+export async function readRun(
+  run: Promise<{ readonly stdout: string }>,
+  parse: (text: string) => SuiteResults,
+): Promise<SuiteResults> {
+  try {
+    const { stdout } = await run;
+    const results = parse(stdout);
+    return results.size > 0 ? results : failedWhole(stdout.trim().split('\n').at(-1) ?? '');
+  } catch (error) {
+    return failedWhole(messageOf(error));
+  }
+}
+
+function failedWhole(why: string): SuiteResults {
+  return new Map([['the whole suite', `failed: ${why}`]]);
+}
 
 export type Difference = { readonly test: string; readonly direct: string; readonly routed: string };
 
