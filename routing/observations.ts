@@ -319,3 +319,9 @@ export function isGone(observation: Observation): boolean {
 export function isHeard(observation: Observation | undefined): boolean {
   return observation !== undefined && (observation.answer !== null || observation.failure !== null);
 }
+
+/** True when it has answered a question asked since then, or has failed since; also when nothing is known of it anyway. */
+export function hasBeenHeardSince({ answer, failure }: Observation, ms: number): boolean {
+  if (answer === null && failure === null) return true;
+  return (answer !== null && answer.askedAtMs >= ms) || (failure !== null && failure.atMs >= ms);
+}

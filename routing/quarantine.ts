@@ -2,7 +2,8 @@
  * Members set aside after failures in a row, and when to look at them again.
  *
  * A member enters after `threshold` consecutive failures and leaves with the first success: that of a re-admission
- * probe, due every `intervalMs`, or that of a session which tried it because nothing else was left. Time is an argument.
+ * probe, due every `intervalMs`, or that of a session which tried it because nothing else was left. An attempt that began
+ * before the last success says nothing by its failure: it is late news of what has passed. Time is an argument.
  */
 import { memberKey } from './member-key.ts';
 import type { Member } from './topology.ts';
@@ -15,10 +16,10 @@ export type QuarantineSettings = {
 };
 
 export type Quarantine = {
-  /** @returns true when this failure put the member into quarantine */
-  reportFailure(member: Member, nowMs: number): boolean;
+  /** @param sinceMs when the attempt began @returns true when this failure put the member into quarantine */
+  reportFailure(member: Member, nowMs: number, sinceMs?: number): boolean;
   /** @returns true when this success took the member out of quarantine */
-  reportSuccess(member: Member): boolean;
+  reportSuccess(member: Member, nowMs: number): boolean;
   isQuarantined(member: Member): boolean;
   /** Of `members`, those to probe now. Each is due again one interval later, whatever the probe says. */
   dueForProbe(members: readonly Member[], nowMs: number): readonly Member[];
@@ -37,9 +38,11 @@ export function createQuarantine(initial: QuarantineSettings): Quarantine {
   let settings = initial;
   /** Members without a failure are not in it. */
   const standings = new Map<string, Standing>();
+  const succeededAtMs = new Map<string, number>();
   return {
-    reportFailure(member, nowMs) {
+    reportFailure(member, nowMs, sinceMs = nowMs) {
       const key = memberKey(member);
+      if (sinceMs < (succeededAtMs.get(key) ?? Number.NEGATIVE_INFINITY)) return false;
       const standing = standings.get(key);
       if (standing?.kind === 'quarantined') return false;
       const failures = (standing?.failures ?? 0) + 1;
@@ -52,8 +55,9 @@ export function createQuarantine(initial: QuarantineSettings): Quarantine {
       );
       return isOver;
     },
-    reportSuccess(member) {
+    reportSuccess(member, nowMs) {
       const key = memberKey(member);
+      succeededAtMs.set(key, nowMs);
       const wasQuarantined = standings.get(key)?.kind === 'quarantined';
       standings.delete(key);
       return wasQuarantined;
@@ -81,7 +85,8 @@ export function createQuarantine(initial: QuarantineSettings): Quarantine {
     },
     keepOnly(members) {
       const present = new Set(members.map(memberKey));
-      for (const key of standings.keys()) if (!present.has(key)) standings.delete(key);
+      for (const known of [standings, succeededAtMs])
+        for (const key of known.keys()) if (!present.has(key)) known.delete(key);
     },
     configure(next) {
       settings = next;

@@ -1,6 +1,6 @@
 /** The load under which members are killed: clients as applications have them, and a record of all they did. */
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
-import { type Connection, createConnection, createPool, type Pool } from 'mysql2/promise';
+import { type Connection, createConnection, createPool, type Pool, type RowDataPacket } from 'mysql2/promise';
 import { ACCOUNTS } from '../../src/sandbox/index.ts';
 import type { Attempt, Outcome } from './record.ts';
 
@@ -113,7 +113,7 @@ export class Load {
         const used = (waiting.repeats === 0 ? session : null) ?? (await this.#connect(role));
         waiting.during = 'work';
         connection = used;
-        await this.#work(used, waiting.id);
+        await this.#work(used, waiting);
       });
       if (!isServed) {
         this.#forget(connection);
@@ -133,7 +133,7 @@ export class Load {
         const connection = await pool.getConnection();
         waiting.during = 'work';
         try {
-          await this.#work(connection, waiting.id);
+          await this.#work(connection, waiting);
           connection.release();
         } catch (error) {
           connection.destroy();
@@ -150,7 +150,7 @@ export class Load {
       waiting.connectMs = performance.now() - waiting.startedAtMs;
       waiting.during = 'work';
       try {
-        await this.#work(connection, waiting.id);
+        await this.#work(connection, waiting);
       } finally {
         this.#forget(connection);
       }
@@ -163,7 +163,15 @@ export class Load {
     const id = role === 'writer' ? this.#nextId : undefined;
     if (id !== undefined) this.#nextId += 1;
     const startedAtMs = performance.now();
-    const waiting: Waiting = { client, startedAtMs, id, connectMs: undefined, during: 'connect', repeats: 0 };
+    const waiting: Waiting = {
+      client,
+      startedAtMs,
+      id,
+      connectMs: undefined,
+      during: 'connect',
+      repeats: 0,
+      member: undefined,
+    };
     this.#underWay.set(key, waiting);
     const outcome = await this.#untilAnswered(waiting, work).then(
       () => ({ kind: 'served' }) as const,
@@ -171,9 +179,9 @@ export class Load {
     );
     // Otherwise it was given up, and is recorded already.
     if (this.#underWay.delete(key)) {
-      const { connectMs, repeats } = waiting;
+      const { connectMs, repeats, member } = waiting;
       const endedAtMs = performance.now();
-      this.attempts.push({ client, startedAtMs, endedAtMs, id, connectMs, outcome, repeats });
+      this.attempts.push({ client, startedAtMs, endedAtMs, id, connectMs, outcome, repeats, member });
     }
     return outcome.kind === 'served';
   }
@@ -191,9 +199,16 @@ export class Load {
     }
   }
 
-  async #work(connection: Connection, id: number | undefined): Promise<void> {
-    if (id === undefined) await connection.query('SELECT COUNT(*) FROM app.writes WHERE id = 1');
-    else await connection.query('INSERT INTO app.writes VALUES (?, @@server_id)', [id]);
+  async #work(connection: Connection, waiting: Waiting): Promise<void> {
+    const { id } = waiting;
+    if (id !== undefined) {
+      await connection.query('INSERT INTO app.writes VALUES (?, @@server_id)', [id]);
+      return;
+    }
+    const [[row]] = await connection.query<MemberRow[]>(
+      'SELECT @@server_id AS member, COUNT(*) FROM app.writes WHERE id = 1',
+    );
+    waiting.member = row?.member;
   }
 
   async #connect(role: Role): Promise<Connection> {
@@ -229,6 +244,8 @@ async function lookAround(): Promise<void> {
 
 type Role = 'writer' | 'reader';
 
+type MemberRow = RowDataPacket & { readonly member: number };
+
 type Waiting = {
   readonly client: string;
   readonly startedAtMs: number;
@@ -236,6 +253,7 @@ type Waiting = {
   connectMs: number | undefined;
   during: 'connect' | 'work';
   repeats: number;
+  member: number | undefined;
 };
 
 /** MySQL's error number, or Node's code where no server has answered. */

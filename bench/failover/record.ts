@@ -20,6 +20,8 @@ export type Attempt = {
   readonly outcome: Outcome;
   /** How often its session was closed in order with a statement unanswered, which was then repeated on another one. */
   readonly repeats?: number;
+  /** `server_id` of the member that answered, where it was asked: readers do. */
+  readonly member?: number | undefined;
 };
 
 /** A row as the surviving primary has it. */

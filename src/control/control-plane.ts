@@ -3,7 +3,6 @@
  *
  * When a decision is made is the schedule's business (decision-schedule.ts); it is published only when something differs.
  */
-
 import { isDeepStrictEqual } from 'node:util';
 import { decide } from '../../routing/decision.ts';
 import {
@@ -11,15 +10,18 @@ import {
   type DecisionInput,
   type DecisionMemory,
   EMPTY_MEMORY,
+  hasBeenHeardSince,
   isHeard,
+  type Observation,
 } from '../../routing/observations.ts';
 import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
 import { topologyDifference } from '../../routing/topology-difference.ts';
 import type { Config } from '../config/config.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { Signal } from '../shared/signals.ts';
+import { calmStanding } from './calm.ts';
 import { recordDecision, recordDefect } from './decision-events.ts';
-import { DecisionSchedule, INTERVALS_MS, type Standing } from './decision-schedule.ts';
+import { DecisionSchedule, type Standing } from './decision-schedule.ts';
 import { decisionSettings, parseAddress } from './decision-settings.ts';
 import { createDiscovery, type Discovery } from './discovery/discovery.ts';
 import { seedSources } from './discovery/seed-sources.ts';
@@ -130,6 +132,7 @@ class Control implements ControlPlane {
       onDefect: (error) => recordDefect(this.#events, error),
       isStill: () => this.#isStill(),
       onStall: () => this.#hurryAll(),
+      hasHeardAllSince: (ms) => this.#observations().every((each) => hasBeenHeardSince(each, ms)),
       now: this.#now,
     });
     this.#pace = { intervalMs: options.config.probe.doubtIntervalMs, isMetadataHurried: true };
@@ -272,9 +275,9 @@ class Control implements ControlPlane {
 
   /** That nothing could have changed is as good as a decision that changes nothing. */
   #isStill(): boolean {
-    const isStill = this.#calm() === 'still';
-    if (isStill) this.#confirm();
-    return isStill;
+    if (this.#calm() !== 'still') return false;
+    this.#confirm();
+    return true;
   }
 
   /** What was decided stands for a while again. */
@@ -284,29 +287,27 @@ class Control implements ControlPlane {
   }
 
   #calm(): Standing {
-    const lapseMs = this.#now() - this.#config.probe.confirmationTtlMs / 2;
-    let oldestMs = Number.POSITIVE_INFINITY;
-    for (const { observation } of this.#watches.values()) {
-      const { answer, failure, refusingSinceMs = null } = observation;
-      if (failure !== null || refusingSinceMs !== null) return 'unsettled';
-      if (answer !== null) oldestMs = Math.min(oldestMs, answer.askedAtMs);
-    }
-    if (oldestMs <= lapseMs + INTERVALS_MS.quiet) return 'unsettled';
-    // A Galera node that is back waits its time before it is written to again.
-    const changesInTime = this.#discovery.unnamed().size > 0 || this.#memory.kind === 'galera';
-    const mayWait = oldestMs > lapseMs + INTERVALS_MS.still && !changesInTime;
-    return mayWait ? 'still' : 'quiet';
+    return calmStanding(this.#observations(), {
+      nowMs: this.#now(),
+      confirmationTtlMs: this.#config.probe.confirmationTtlMs,
+      // A Galera node that is back waits its time before it is written to again.
+      changesInTime: this.#discovery.unnamed().size > 0 || this.#memory.kind === 'galera',
+    });
   }
 
   #makeDecision(): Decision {
     return this.#decide({
-      observations: [...this.#watches.values()].map((watch) => watch.observation),
+      observations: this.#observations(),
       previous: this.#topology,
       memory: this.#memory,
       nowMs: this.#now(),
       settings: decisionSettings(this.#config, this.#discovery),
       hints: new Map(this.#discovery.destinations().map((destination) => [destination.address, destination])),
     });
+  }
+
+  #observations(): readonly Observation[] {
+    return [...this.#watches.values()].map(({ observation }) => observation);
   }
 
   /** @returns whether it differs from the one before */
@@ -373,10 +374,9 @@ class Control implements ControlPlane {
   }
 
   #setPace(isInDoubt: boolean, isNews: boolean): void {
-    const { intervalMs, isMetadataHurried } = this.#doubtPace.after(isInDoubt, isNews, this.#now());
-    const before = this.#pace;
-    if (intervalMs === before.intervalMs && isMetadataHurried === before.isMetadataHurried) return;
-    this.#pace = { intervalMs, isMetadataHurried };
+    const pace = this.#doubtPace.after(isInDoubt, isNews, this.#now());
+    if (isDeepStrictEqual(pace, this.#pace)) return;
+    this.#pace = pace;
     const settings = this.#watchSettings();
     for (const watch of this.#watches.values()) watch.configure(settings);
   }
@@ -394,7 +394,7 @@ class Control implements ControlPlane {
   }
 }
 
-/** ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE */
+/** ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE. */
 const READ_ONLY_ERRORS: ReadonlySet<number> = new Set([1290, 1836]);
 /** What a commit is told that its group did not take. */
 const ER_RUN_HOOK_ERROR = 3100;

@@ -24,8 +24,10 @@ export type DecisionScheduleOptions = {
   onDefect(error: unknown): void;
   /** Whether the standing is `still` yet, for all that is known without deciding. */
   isStill(): boolean;
-  /** The process has stood still itself: what looks like everybody's silence is no news about the members. */
+  /** The process has stood still itself: what looks like everybody's silence is no news about the members, who are asked anew. */
   onStall(): void;
+  /** Whether every member has been asked and heard, or has failed, since then. */
+  hasHeardAllSince(ms: number): boolean;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 };
@@ -39,6 +41,10 @@ export class DecisionSchedule {
   #endOfBatch: NodeJS.Timeout | null = null;
   /** Time alone may change something, too. */
   #passingOfTime: NodeJS.Timeout | null = null;
+  /** When `#passingOfTime` is so late that the process must have stood still. */
+  #stalledFromMs = Number.POSITIVE_INFINITY;
+  /** When it was found to have stood still; members are asked before anything is decided. */
+  #wokeAtMs: number | null = null;
   #isHastened = false;
   #isClosed = false;
 
@@ -51,10 +57,10 @@ export class DecisionSchedule {
     if (urgency === 'news') {
       // The first news are the cause, whatever was only repeated before them.
       if (this.#endOfTurn === null) this.#cause = cause;
-      this.#endOfTurn ??= setImmediate(() => this.decide(this.#cause ?? cause));
+      this.#endOfTurn ??= setImmediate(() => this.#decideAwake(this.#cause ?? cause));
     } else if (this.#standing === 'in-doubt') {
       this.#cause ??= cause;
-      this.#endOfBatch ??= setTimeout(() => this.decide(this.#cause ?? cause), BATCH_MS);
+      this.#endOfBatch ??= setTimeout(() => this.#decideAwake(this.#cause ?? cause), BATCH_MS);
     } else if (urgency === 'drift' && this.#standing === 'still' && !this.#isHastened) {
       this.#isHastened = true;
       this.#wait(Math.max(0, this.#decidedAtMs + INTERVALS_MS.quiet - this.#options.now()));
@@ -91,14 +97,34 @@ export class DecisionSchedule {
   #wait(ms: number): void {
     if (this.#isClosed) return;
     if (this.#passingOfTime !== null) clearTimeout(this.#passingOfTime);
-    const sinceMs = this.#options.now();
+    this.#stalledFromMs = this.#options.now() + Math.max(STALL_MS, ms + STALL_MS / 2);
     this.#passingOfTime = setTimeout(() => {
-      if (this.#options.now() - sinceMs > Math.max(STALL_MS, ms + STALL_MS / 2)) {
-        this.#wait(INTERVALS_MS.unsettled);
-        this.#options.onStall();
-      } else if (this.#isNothingDue()) this.#wait(INTERVALS_MS.still);
+      if (this.#isWaking()) this.#wait(INTERVALS_MS.unsettled);
+      else if (this.#isNothingDue()) this.#wait(INTERVALS_MS.still);
       else this.decide('time has passed');
     }, ms);
+  }
+
+  #decideAwake(cause: string): void {
+    if (!this.#isWaking()) return this.decide(cause);
+    this.#forgetPending();
+    this.#wait(INTERVALS_MS.unsettled);
+  }
+
+  /**
+   * True from when the process is found to have stood still until the members have been heard anew, or had the time to be. Until
+   * then the last decision has lapsed for those who would write.
+   */
+  #isWaking(): boolean {
+    const nowMs = this.#options.now();
+    if (this.#wokeAtMs === null && nowMs > this.#stalledFromMs) {
+      this.#wokeAtMs = nowMs;
+      this.#options.onStall();
+    }
+    if (this.#wokeAtMs === null) return false;
+    const isAwake = nowMs - this.#wokeAtMs > WAKING_MS || this.#options.hasHeardAllSince(this.#wokeAtMs);
+    if (isAwake) this.#wokeAtMs = null;
+    return !isAwake;
   }
 
   #isNothingDue(): boolean {
@@ -127,3 +153,5 @@ const LONGEST_MS = 10_000;
 /** In doubt members are asked every 20 ms and more seldom. */
 const BATCH_MS = 10;
 const STALL_MS = 500;
+/** Members that answer do so at once, and of the others it may be said. */
+const WAKING_MS = 1000;

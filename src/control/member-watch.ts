@@ -44,11 +44,11 @@ export class MemberWatch {
   #refusingSinceMs: number | null = null;
   #dial: DialAddress | null;
   /** The next step: connect, or probe. */
-  readonly #nextStep = new Deadline();
+  readonly #nextStep = new Deadline('own-turn');
   /** The time of the next probe has passed while this one was not answered. */
   #isOverdue = false;
   /** Of what is under way. */
-  readonly #deadline = new Deadline();
+  readonly #deadline = new Deadline('others');
   #lastStepAtMs = Number.NEGATIVE_INFINITY;
   #isHurried = false;
   #isClosed = false;

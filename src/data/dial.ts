@@ -2,6 +2,7 @@
  * One attempt to reach one member: connect, then wait for its first word, where it has one.
  */
 import type { Member } from '../../routing/topology.ts';
+import { isLate } from '../shared/lateness.ts';
 import { Connection, type ConnectionSink, type Side, type Transport } from './connection.ts';
 import type { Farewells } from './farewell.ts';
 import type { FirstWord } from './first-word.ts';
@@ -28,6 +29,7 @@ export class Dial implements ConnectionSink {
   #timer: NodeJS.Timeout;
   readonly #deadlines: DialDeadlines;
   #connectedAtMs: number | null = null;
+  #wasLate = false;
   #isSettled = false;
   /** What the server has sent so far; empty until its first bytes. */
   #received: Buffer = EMPTY;
@@ -110,12 +112,16 @@ export class Dial implements ConnectionSink {
     const { connectTimeoutMs, handshakeTimeoutMs } = this.#deadlines;
     const isConnected = this.#connectedAtMs !== null;
     const sinceMs = performance.now() - (this.#connectedAtMs ?? this.startedAtMs);
-    const leftMs = (isConnected ? handshakeTimeoutMs : connectTimeoutMs) - sinceMs;
-    if (leftMs <= 0)
+    const deadlineMs = isConnected ? handshakeTimeoutMs : connectTimeoutMs;
+    const leftMs = deadlineMs - sinceMs;
+    if (!this.#wasLate && isLate(performance.now() + leftMs)) {
+      this.#wasLate = true;
+      this.#timer = setTimeout(() => this.#late(), deadlineMs);
+    } else if (leftMs <= 0)
       return this.#finish(
         isConnected ? { kind: 'no-handshake', why: 'timeout' } : { kind: 'connect-timeout' },
       );
-    this.#timer = setTimeout(() => this.#late(), leftMs);
+    else this.#timer = setTimeout(() => this.#late(), leftMs);
   }
 
   #finish(outcome: DialOutcome): void {

@@ -9,6 +9,7 @@ import { type ErrPacket, encodeErrBeforeHandshake } from '../../protocol/err-pac
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import type { Member } from '../../routing/topology.ts';
+import { isLate } from '../shared/lateness.ts';
 import type { Connection, Side } from './connection.ts';
 import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
 import type { IntroducedClient } from './guidelines/introduction.ts';
@@ -40,7 +41,7 @@ export class Login {
   readonly #relay: ConnectionPhaseRelay | TerminatedLogin;
   readonly #client: Connection;
   readonly #server: Connection;
-  readonly #deadline: NodeJS.Timeout;
+  #deadline: NodeJS.Timeout;
   #isOver = false;
 
   /** `placement` is told when the login is over: the next held session may go on. */
@@ -62,16 +63,26 @@ export class Login {
       onHandshakeResponse: (response) => sink.onIntroduced(response),
       onAuthenticated: (facts, fromServer, fromClient, bridge) => {
         this.#over();
+        context.reach.classic.readmission.letIn(parties.member);
         sink.onAuthenticated(facts, fromServer, fromClient, bridge);
       },
       onTls: (fromClient) => {
         this.#over();
         sink.onTls(fromClient);
       },
-      onRefused: () => sink.onRefusedByServer(),
+      onRefused: ({ errorCode }) => {
+        context.reach.classic.readmission.turnedAway(parties.member, errorCode);
+        sink.onRefusedByServer();
+      },
       onRefusal: (refusal) => sink.onRefusal(refusal),
     });
-    this.#deadline = setTimeout(() => sink.onRefusal(LATE), limits.clientHandshakeTimeoutMs);
+    const timeoutMs = limits.clientHandshakeTimeoutMs;
+    const dueAtMs = performance.now() + timeoutMs;
+    const pass = (isSecondTime: boolean) => {
+      if (isSecondTime || !isLate(dueAtMs)) return sink.onRefusal(LATE);
+      this.#deadline = setTimeout(pass, timeoutMs, true);
+    };
+    this.#deadline = setTimeout(pass, timeoutMs, false);
   }
 
   onBytes(side: Side, buffer: Buffer, length: number): void {

@@ -18,6 +18,7 @@ import {
   ROUTE,
 } from '../shared/counters.ts';
 import { hasDecisionLapsed } from '../shared/decision-lapse.ts';
+import { isLate } from '../shared/lateness.ts';
 import type { SignalKind } from '../shared/signals.ts';
 import type { Connection } from './connection.ts';
 import { Dial, type DialOutcome } from './dial.ts';
@@ -133,12 +134,12 @@ export class Placement implements HeldSession {
 
   #tryCandidates(): void {
     const topology = this.#reach.topology();
-    const { isQuarantined } = this.#reach.quarantine;
+    const { isSetAside } = this.#reach;
     const isLapsed = this.#route.bound.role === 'primary' && hasDecisionLapsed(this.#context.header);
     if (isLapsed) this.#lastFailure = 'it was not looked for too long who is primary';
     this.#untried = isLapsed
       ? []
-      : (this.#choice?.candidates(topology, isQuarantined) ?? this.#byRole(topology));
+      : (this.#choice?.candidates(topology, isSetAside) ?? this.#byRole(topology));
     // The next decision need not bring a new topology.
     this.#hasTried = isLapsed || this.#untried.length > 0;
     this.#errorBefore = this.#serverError;
@@ -149,9 +150,9 @@ export class Placement implements HeldSession {
   #byRole(topology: Topology): readonly Member[] {
     const { bound } = this.#route;
     const position = Atomics.add(this.#context.header, HEADER.roundRobinPosition + bound.index, 1);
-    const { quarantine, failedMembers } = this.#reach;
+    const { isSetAside, failedMembers } = this.#reach;
     const { loadOf } = this.#context;
-    return candidates(topology, bound, position, quarantine.isQuarantined, failedMembers.hasFailed, loadOf);
+    return candidates(topology, bound, position, isSetAside, failedMembers.hasFailed, loadOf);
   }
 
   #dialNext(): void {
@@ -176,13 +177,20 @@ export class Placement implements HeldSession {
     if (this.#overtakeTimer !== null) clearTimeout(this.#overtakeTimer);
     this.#overtakeTimer = null;
     if (this.#untried.length === 0) return;
-    this.#overtakeTimer = setTimeout(() => {
+    const patienceMs = this.#reach.greetingPace.patienceMs();
+    const dueAtMs = performance.now() + patienceMs;
+    const overtake = (isSecondTime: boolean) => {
+      if (!isSecondTime && isLate(dueAtMs)) {
+        this.#overtakeTimer = setTimeout(overtake, patienceMs, true);
+        return;
+      }
       this.#overtakeTimer = null;
       // Others need not find out for themselves; the dial goes on and may still be the first.
       this.#signal('no-handshake', dial.member);
-      this.#reportFailure(dial.member, 'slow to greet');
+      this.#reportFailure(dial, 'slow to greet');
       this.#dialNext();
-    }, this.#reach.greetingPace.patienceMs());
+    };
+    this.#overtakeTimer = setTimeout(overtake, patienceMs, false);
   }
 
   #settled(dial: Dial, outcome: DialOutcome): void {
@@ -196,6 +204,7 @@ export class Placement implements HeldSession {
       case 'error-packet':
         this.#countDial(member, 'error_packet');
         this.#serverError = outcome;
+        this.#reach.readmission.turnedAway(member, outcome.errorNumber);
         this.#lastFailure = `${member.address} answered with error ${outcome.errorNumber}`;
         if (outcome.errorNumber === ERRORS.ER_SERVER_SHUTDOWN.number)
           this.#signal('server-error', member, outcome.errorNumber);
@@ -204,17 +213,17 @@ export class Placement implements HeldSession {
       case 'unreachable':
         this.#countDial(member, outcome.kind === 'refused' ? 'refused' : 'error');
         this.#signal('dial-refused', member);
-        this.#reportFailure(member, outcome.code);
+        this.#reportFailure(dial, outcome.code);
         break;
       case 'connect-timeout':
         this.#countDial(member, 'timeout');
         this.#signal('dial-timeout', member);
-        this.#reportFailure(member, 'no connection in time');
+        this.#reportFailure(dial, 'no connection in time');
         break;
       case 'no-handshake':
         this.#countDial(member, 'no_handshake');
         this.#signal('no-handshake', member);
-        this.#reportFailure(member, `no initial handshake: ${outcome.why}`);
+        this.#reportFailure(dial, `no initial handshake: ${outcome.why}`);
         break;
       case 'out-of-resources':
         this.#countDial(member, 'error');
@@ -353,10 +362,10 @@ export class Placement implements HeldSession {
     if (this.#reach.protocol === 'classic') this.#context.signal(kind, member, errorNumber);
   }
 
-  #reportFailure(member: Member, why: string): void {
+  #reportFailure({ member, startedAtMs }: Dial, why: string): void {
     this.#lastFailure = `${member.address}: ${why}`;
     this.#reach.failedMembers.reportFailure(member);
-    this.#reach.readmission.failed(member, why);
+    this.#reach.readmission.failed(member, why, startedAtMs);
   }
 
   /** A dial counts as the session it may become, or many that come at once would all choose the same member. */

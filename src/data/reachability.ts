@@ -3,8 +3,9 @@
  * protocol has its own, because a member whose X port is dead may be in the best of health for everybody else.
  */
 import { createFailedMembers, type FailedMembers } from '../../routing/failed-members.ts';
+import { createFullMembers, type FullMembers } from '../../routing/full-members.ts';
 import { createQuarantine, type Quarantine, type QuarantineSettings } from '../../routing/quarantine.ts';
-import { EMPTY_TOPOLOGY, type Topology } from '../../routing/topology.ts';
+import { EMPTY_TOPOLOGY, type Member, type Topology } from '../../routing/topology.ts';
 import { asReachedByX } from '../../routing/x-listeners.ts';
 import type { RouteProtocol } from '../config/config.ts';
 import { FIRST_WORDS, type FirstWord } from './first-word.ts';
@@ -17,6 +18,7 @@ export class Reachability {
   readonly protocol: RouteProtocol;
   readonly firstWord: FirstWord;
   readonly quarantine: Quarantine;
+  readonly fullMembers: FullMembers = createFullMembers();
   /** For routes of strategy `next-available`. */
   readonly failedMembers: FailedMembers = createFailedMembers();
   readonly holdQueue: HoldQueue = createHoldQueue();
@@ -35,6 +37,10 @@ export class Reachability {
   topology(): Topology {
     return this.#topology;
   }
+
+  /** Not to be tried while there are others. */
+  readonly isSetAside = (member: Member): boolean =>
+    this.quarantine.isQuarantined(member) || this.fullMembers.isLeftAlone(member, performance.now());
 
   adopt(topology: Topology): void {
     this.#topology = this.protocol === 'x' ? asReachedByX(topology) : topology;

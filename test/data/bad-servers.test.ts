@@ -1,7 +1,7 @@
 /** Members that are no MySQL servers, or not in order: the next candidate is tried, or the client waits and hears why. */
 import t, { type Test } from 'tap';
 import { encodePacket } from '../../protocol/packet-header.ts';
-import type { DialResult } from '../../src/shared/counters.ts';
+import { type DialResult, MEMBER, memberOffset, sumCells } from '../../src/shared/counters.ts';
 import { DataLab, openSockets, secondaryAt } from '../support/data-lab.ts';
 import { LOGIN, RawClient } from '../support/raw-client.ts';
 import {
@@ -212,6 +212,42 @@ t.test('a full member that is asked again when the time is up: the client hears 
   client.close();
   await lab.settled();
   for (const peer of server.peers) peer.close();
+});
+
+t.test('a full member that turns clients away after their login is left alone, and told of', async (t) => {
+  const lab = await openLab(t);
+  let isFull = true;
+  const crowded = await lab.server(t, async (peer) => {
+    if (!isFull) return serveOk(peer);
+    if ((await peer.readLogin()) !== null) peer.err(2, 1040, '08004', 'Too many connections');
+    peer.finish();
+  });
+  const good = await lab.server(t, serveOk);
+  publish(lab, crowded, good);
+  const clients: RawClient[] = [];
+  let turnedAway = 0;
+  const come = () =>
+    RawClient.logIn(lab.port('ro')).then(
+      (client) => clients.push(client),
+      () => (turnedAway += 1),
+    );
+  for (let index = 0; index < 20; index++) await come();
+  // One in two without; as it is, the first, and the one after each pause: of one second, of two, and so on.
+  t.ok(turnedAway >= 1 && turnedAway <= 4, `${turnedAway} of 20 were turned away`);
+  t.match(lab.events('member_full'), [
+    { level: 'warn', message: /all its connections are taken \(error 1040\)/ },
+  ]);
+  t.equal(sumCells(lab.counters, 1, memberOffset(0) + MEMBER.isQuarantined), 1);
+
+  isFull = false;
+  await until('it to be tried again', async () => {
+    await come();
+    return crowded.logins > turnedAway;
+  });
+  t.equal(lab.events('member_has_room').length, 1);
+  t.equal(sumCells(lab.counters, 1, memberOffset(0) + MEMBER.isQuarantined), 0);
+  for (const client of clients) client.close();
+  await lab.settled();
 });
 
 t.test('a server that refuses the login: its own words reach the client', async (t) => {

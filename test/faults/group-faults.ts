@@ -227,14 +227,6 @@ export const GROUP_FAULTS: Readonly<Record<string, Fault>> = {
       "REVOKE SELECT ON performance_schema.replication_group_members FROM router@'%'",
       "GRANT SELECT ON performance_schema.replication_group_members TO router@'%'",
     ),
-  'all-killed-other-leads': async ({ group }) => {
-    const primary = await group.primary();
-    await Promise.all(group.members.map((member) => member.kill()));
-    await pause(1500);
-    const others = group.members.filter((member) => member !== primary);
-    await Promise.all(group.members.map((member) => member.start()));
-    await group.bootstrap([...others, primary]);
-  },
 };
 
 export async function secondaryOf({ group }: NetworkGroup): Promise<Server> {
@@ -270,7 +262,7 @@ async function through(
   }
 }
 
-async function said(answer: Promise<unknown>): Promise<string> {
+export async function said(answer: Promise<unknown>): Promise<string> {
   const patience = pause(20_000, 'HUNG', { ref: false });
   return Promise.race([
     patience,
@@ -281,7 +273,10 @@ async function said(answer: Promise<unknown>): Promise<string> {
   ]);
 }
 
-export async function tellTopology({ router }: NetworkGroup, note: (text: string) => void): Promise<void> {
+export async function tellTopology(
+  { router }: Pick<NetworkGroup, 'router'>,
+  note: (text: string) => void,
+): Promise<void> {
   const { primary, members, alarms } = await router.topology();
   note(`primary ${primary}; alarms ${JSON.stringify(alarms)}`);
   for (const { address, role, state, acceptsReads, acceptsWrites, reason } of members)

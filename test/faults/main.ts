@@ -5,12 +5,24 @@
 import { parseArgs } from 'node:util';
 import { runInOwnNetwork, say, sayWithTime, withScope } from '../support/console-scope.ts';
 import { startNetworkGroup } from '../support/network-group.ts';
+import { BOOTSTRAP_FAULTS } from './bootstrap-faults.ts';
 import { CLIENT_FAULTS } from './client-faults.ts';
 import { GROUP_FAULTS } from './group-faults.ts';
 import { MEMBER_FAULTS } from './member-faults.ts';
+import { NETWORK_FAULTS } from './network-faults.ts';
+import { PRESSURE_FAULTS } from './pressure-faults.ts';
+import { ROLE_FAULTS } from './role-faults.ts';
 import { playFault, type Verdict } from './stage.ts';
 
-const FAULTS = { ...GROUP_FAULTS, ...CLIENT_FAULTS, ...MEMBER_FAULTS };
+const FAULTS = {
+  ...GROUP_FAULTS,
+  ...CLIENT_FAULTS,
+  ...MEMBER_FAULTS,
+  ...NETWORK_FAULTS,
+  ...ROLE_FAULTS,
+  ...PRESSURE_FAULTS,
+  ...BOOTSTRAP_FAULTS,
+};
 const USAGE = `npm run campaign:faults -- [options]
   --faults a,b    of ${Object.keys(FAULTS).join(', ')}; default all
 `;

@@ -1,0 +1,99 @@
+/** Which members should not have been read from, and when: each is asked beside the router, again and again. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { Attempt } from '../../bench/failover/record.ts';
+import type { Group, Server } from '../../src/sandbox/index.ts';
+
+/** From the first answer that said so to the last one without another in between. */
+type Unfit = { readonly member: number; readonly why: string; readonly fromMs: number; untilMs: number };
+
+export class UnfitMembers {
+  readonly #spans: Unfit[] = [];
+  readonly #loops: readonly Promise<void>[];
+  #isStopping = false;
+
+  private constructor(servers: readonly Server[]) {
+    this.#loops = servers.map((server) => this.#watch(server));
+  }
+
+  static start({ members }: Group): UnfitMembers {
+    return new UnfitMembers(members);
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.#loops);
+  }
+
+  /** Reads that began on a member after it had said for `graceMs` that it is unfit, and ended while it still did. */
+  misledReads(attempts: readonly Attempt[], graceMs: number): readonly string[] {
+    return attempts.flatMap(({ client, member, startedAtMs, endedAtMs, outcome }) => {
+      if (member === undefined || outcome.kind !== 'served') return [];
+      const span = this.#spans.find(
+        (each) => each.member === member && each.fromMs + graceMs < startedAtMs && endedAtMs < each.untilMs,
+      );
+      return span === undefined ? [] : [`${client.replace(/ \d+$/, '')} on a member ${span.why}`];
+    });
+  }
+
+  async #watch(server: Server): Promise<void> {
+    const asking = new Asking(server);
+    let current: Unfit | undefined;
+    while (!this.#isStopping) {
+      const why = await asking.whyUnfit();
+      const nowMs = performance.now();
+      if (why === null) current = undefined;
+      else if (current?.why === why) current.untilMs = nowMs;
+      else {
+        current = { member: server.serverId, why, fromMs: nowMs, untilMs: nowMs };
+        this.#spans.push(current);
+      }
+      await pause(INTERVAL_MS);
+    }
+    asking.close();
+  }
+}
+
+class Asking {
+  readonly #server: Server;
+  #connection: Connection | null = null;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Null for a member that is well, and for one that does not answer: nobody else is served by it either. */
+  async whyUnfit(): Promise<string | null> {
+    if (!this.#server.isAnswering) return null;
+    try {
+      this.#connection ??= await this.#open();
+      const [[row]] = await this.#connection.query<StateRow[]>({ sql: STATE, timeout: 3000 });
+      if (row === undefined) return null;
+      if (row.offline === 1) return 'in offline mode';
+      return row.state === 'ONLINE' ? null : (row.state ?? 'OFFLINE');
+    } catch {
+      // It is being killed or frozen, or starts.
+      this.close();
+      return null;
+    }
+  }
+
+  close(): void {
+    this.#connection?.destroy();
+    this.#connection = null;
+  }
+
+  async #open(): Promise<Connection> {
+    const connection = await this.#server.connect({ socketPath: this.#server.socketPath });
+    // The next question finds out.
+    connection.on('error', () => undefined);
+    return connection;
+  }
+}
+
+type StateRow = RowDataPacket & { readonly offline: 0 | 1; readonly state: string | null };
+
+const STATE =
+  'SELECT @@global.offline_mode AS offline, (SELECT member_state FROM performance_schema.replication_group_members' +
+  ' WHERE member_id = @@server_uuid) AS state';
+const INTERVAL_MS = 50;
