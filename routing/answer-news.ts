@@ -73,6 +73,7 @@ function isSameList<T extends object>(
 const SELF_FIELDS = [
   'serverUuid',
   'serverId',
+  'instance',
   'version',
   'readOnly',
   'superReadOnly',

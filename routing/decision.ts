@@ -3,6 +3,7 @@
  */
 import { decideAsync } from './async-decision.ts';
 import { decideAurora } from './aurora-decision.ts';
+import { tellClonesApart } from './clones.ts';
 import { clusterIdentity } from './cluster-identity.ts';
 import { decideGalera } from './galera-decision.ts';
 import { decideGroup } from './group-decision.ts';
@@ -26,10 +27,15 @@ import { EMPTY_TOPOLOGY } from './topology.ts';
 import { unreachable } from './unreachable.ts';
 import { withXListeners } from './x-listeners.ts';
 
-export function decide(input: DecisionInput): Decision {
+export function decide(given: DecisionInput): Decision {
+  const { input, alarms } = tellClonesApart(given);
   const decision = preferReads(input, decideRoles(input));
   const topology = passOverTerminating(decision.topology, input.settings.terminating);
-  return { ...decision, topology: withXListeners(topology, input) };
+  const offered = withXListeners(topology, input);
+  return {
+    ...decision,
+    topology: alarms.length === 0 ? offered : { ...offered, alarms: [...offered.alarms, ...alarms] },
+  };
 }
 
 function decideRoles(input: DecisionInput): Decision {

@@ -101,6 +101,8 @@ export type MemberAnswer = {
   readonly serverUuid: string;
   /** `server_id`. */
   readonly serverId: number;
+  /** `hostname`, `port` and `server_id` in one: of one server the same under all its names. Empty where it is not told. */
+  readonly instance: string;
   readonly version: string;
   /** `read_only`, or `innodb_read_only`. */
   readonly readOnly: boolean;

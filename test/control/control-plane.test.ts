@@ -1,5 +1,6 @@
 /** The control plane on a real group. Times are printed, and judged loosely: the machine may be busy. */
 import { once } from 'node:events';
+import { copyFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import t, { type Test } from 'tap';
 import type { Topology } from '../../routing/topology.ts';
@@ -249,6 +250,39 @@ async function foreignMember(t: Test, sandbox: Sandbox, group: Group): Promise<v
   t.ok(
     published.slice(first).every(({ primary }) => primary === stranger.address),
     'a further name for the same is no interruption',
+  );
+  plane.close();
+  await copiedMember(t, stranger, group);
+}
+
+/** Its data directory was copied, auto.cnf included, as with a snapshot of a volume: it cannot join, and does not end. */
+async function copiedMember(t: Test, copy: Server, group: Group): Promise<void> {
+  const primary = await group.primary();
+  await copy.stop();
+  await copyFile(`${primary.dataDirectory}/auto.cnf`, `${copy.dataDirectory}/auto.cnf`);
+  await copy.start();
+  await copy.query(`SET GLOBAL group_replication_group_name = '${group.name}'`);
+  const { plane, until, published } = startPlane({
+    seeds: [[copy.host, copy.port], ...seedsOf(group)],
+  });
+  t.teardown(() => plane.close());
+  const topology = await until('the double', ({ alarms, primary }) => primary !== null && alarms.length > 0);
+  t.equal(topology.primary, primary.address);
+  t.match(topology.alarms, [/two servers with the same server_uuid/]);
+  const first = published.length;
+  const answers = new Set<number | null | undefined>();
+  await until('more of its answers', () => {
+    answers.add(plane.memberProbes().get(copy.address)?.lastAnswerAtMs);
+    return answers.size > 10;
+  });
+  const { members } = plane.topology();
+  t.match(
+    members.find(({ address }) => address === copy.address),
+    { acceptsWrites: false, acceptsReads: false },
+  );
+  t.ok(
+    published.slice(first).every((later) => later.primary === primary.address),
+    'the primary stays, whoever of the two has spoken last',
   );
 }
 

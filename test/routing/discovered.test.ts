@@ -106,3 +106,45 @@ t.test('a server under two addresses is met at the one that leads to it', async 
     'without a group as well',
   );
 });
+
+t.test("a server with a copy of another one's auto.cnf is no second name of it", async (t) => {
+  const seeds = ['a:3306', 'b:3306', 'c:3306', 'd:3306'];
+  const members = [says('a', HEALTHY), says('b', HEALTHY), says('c', HEALTHY)];
+  // It could not join, for there is a member with its server_uuid.
+  const copy = (askedAtMs: number) =>
+    says('d', 'aF-', { serverUuid: 'uuid-a', instance: 'host-of-d', superReadOnly: true, askedAtMs });
+  let settled = decide(inputOf([...members, copy(NOW - 50)], { seeds }));
+  for (const askedAtMs of [NOW - 50, NOW - 1, NOW - 50]) {
+    settled = decide(inputOf([...members, copy(askedAtMs)], { seeds }, settled));
+    t.match(
+      inShort(settled),
+      /^rw=a ro=abc drain=bcd drain-ro=d alarms=1$/,
+      'whoever of the two has spoken last',
+    );
+  }
+  t.match(settled.topology.alarms, [/^a:3306 and d:3306 are two servers with the same server_uuid/]);
+  t.equal(settled.isInDoubt, false);
+  const first = decide(inputOf([copy(NOW - 1), ...members], { seeds: seeds.toReversed() }));
+  t.equal(first.topology.primary, 'a:3306', 'also where the copy is named first');
+
+  const late = says('a', HEALTHY, { failure: 'timeout', askedAtMs: NOW - 200 });
+  const slow = decide(inputOf([late, ...members.slice(1), copy(NOW - 1)], { seeds }, settled));
+  t.equal(slow.topology.primary, 'a:3306', 'nor does it take its place when it is slow');
+  const elsewhere = says('d', 'aOP', { serverUuid: 'uuid-a', instance: 'host-of-d', viewId: '200:1' });
+  const twice = decide(inputOf([...members, elsewhere], { seeds }, settled));
+  t.match(inShort(twice), /^rw= /, 'a copy that was bootstrapped alone is a second group');
+
+  const plain = [says('a', null, { readOnly: false }), says('b', null, { readOnly: true })];
+  const double = says('d', null, { serverUuid: 'uuid-a', instance: 'host-of-d', readOnly: false });
+  const three = { seeds: ['a:3306', 'b:3306', 'd:3306'] };
+  t.match(inShort(decide(inputOf([...plain, double], three))), /^rw= /, 'two servers are writable');
+});
+
+t.test('a server that was started anew on another machine is the same under both its names', async (t) => {
+  const seeds = ['vip:3306', 'a:3306', 'b:3306', 'c:3306'];
+  const vip = { ...says('a', HEALTHY, { failure: 'closed' }), address: 'vip:3306' };
+  const anew = says('a', HEALTHY, { instance: 'elsewhere' });
+  const { topology } = decide(inputOf([vip, anew, says('b', HEALTHY), says('c', HEALTHY)], { seeds }));
+  t.equal(topology.members.length, 3);
+  t.strictSame(topology.alarms, []);
+});

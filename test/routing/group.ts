@@ -41,6 +41,8 @@ export type Said = {
   readonly failure?: FailureKind;
   readonly refusingSinceMs?: number;
   readonly serverId?: number;
+  /** Default: of the server that bears `name`. */
+  readonly instance?: string;
   readonly channels?: MemberAnswer['channels'];
   readonly lag?: Lag;
   readonly gtids?: string;
@@ -71,6 +73,7 @@ export function says(name: string, view: string | null, said: Said = {}): Observ
     readOnly: said.readOnly ?? (view !== null && !isPrimary),
     superReadOnly: said.superReadOnly ?? (view !== null && !isPrimary),
     serverId: said.serverId ?? name.charCodeAt(0),
+    instance: said.instance ?? `host-of-${serverUuid}`,
     mysqlxPort: null,
     mysqlxGreets: false,
     galera: said.galera ?? null,

@@ -200,6 +200,7 @@ export class SimulatedGroup {
       readOnly: !member.isWritable,
       superReadOnly: !member.isWritable,
       serverId: 1,
+      instance: member.uuid,
       mysqlxPort: null,
       mysqlxGreets: false,
       galera: null,

@@ -29,6 +29,7 @@ export function createAuroraProbe(traits: ServerTraits): Probe {
         ...selfIn(row, traits),
         // Instances of one cluster are told apart by name; it is the name that stays when one is restored or moved.
         serverUuid: serverId,
+        instance: '',
         group: null,
         galera: null,
         aurora: { serverId, rows },

@@ -44,11 +44,13 @@ type Values = ReadonlyMap<string, string>;
 function selfOf(variables: Values, traits: ServerTraits): SelfFacts {
   const text = (name: string) => variables.get(name) ?? '';
   const uid = traits.hasServerUid ? `#${text('server_uid')}` : '';
-  const serverUuid = text('server_uuid') || `${text('hostname')}:${text('port')}#${text('server_id')}${uid}`;
+  const instance = `${text('hostname')}:${text('port')}#${text('server_id')}`;
+  const serverUuid = text('server_uuid') || `${instance}${uid}`;
   if (text('version') === '') throw unexpected('no version');
   return {
     serverUuid,
     serverId: Number(text('server_id')),
+    instance,
     version: text('version'),
     readOnly: isOn(text('read_only')) || isOn(text('innodb_read_only')),
     superReadOnly: isOn(text('super_read_only')),

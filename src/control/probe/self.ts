@@ -10,7 +10,14 @@ export type AnswerTimes = Pick<MemberAnswer, 'askedAtMs' | 'answeredAtMs'>;
 
 export type SelfFacts = Pick<
   MemberAnswer,
-  'serverUuid' | 'serverId' | 'version' | 'readOnly' | 'superReadOnly' | 'mysqlxPort' | 'mysqlxGreets'
+  | 'serverUuid'
+  | 'serverId'
+  | 'instance'
+  | 'version'
+  | 'readOnly'
+  | 'superReadOnly'
+  | 'mysqlxPort'
+  | 'mysqlxGreets'
 >;
 
 /**
@@ -24,6 +31,7 @@ export function selfColumns(traits: ServerTraits): string {
       ? '@@server_uuid AS serverUuid'
       : `CONCAT(@@hostname, ':', @@port, '#', @@server_id${uid}) AS serverUuid`,
     '@@server_id AS serverId',
+    "CONCAT(@@hostname, ':', @@port, '#', @@server_id) AS instance",
     '@@version AS version',
     '@@global.read_only AS readOnly',
     '@@global.innodb_read_only AS innodbReadOnly',
@@ -48,6 +56,7 @@ export function selfIn(row: Row | undefined, traits: ServerTraits): SelfFacts {
   return {
     serverUuid,
     serverId: numberIn(row, 'serverId') ?? 0,
+    instance: textIn(row, 'instance'),
     version: textIn(row, 'version'),
     readOnly: isOn(textIn(row, 'readOnly')) || isOn(textIn(row, 'innodbReadOnly')),
     superReadOnly: isOn(textIn(row, 'superReadOnly')),
