@@ -156,7 +156,7 @@ export class CommandMeter implements TrackerSink {
 }
 
 /** What a member that is no longer the primary, or about to go, answers to a write. */
-const SIGNAL_ERRORS: ReadonlySet<number> = new Set([
+export const SIGNAL_ERRORS: ReadonlySet<number> = new Set([
   ERRORS.ER_OPTION_PREVENTS_STATEMENT.number,
   ERRORS.ER_READ_ONLY_MODE.number,
   ERRORS.ER_RUN_HOOK_ERROR.number,

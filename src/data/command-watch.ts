@@ -5,7 +5,7 @@ import { CommandTracker } from '../../protocol/command-tracker.ts';
 import { COM_BINLOG_DUMP, COM_BINLOG_DUMP_GTID } from '../../protocol/commands.ts';
 import type { ConnectionFacts } from '../../protocol/connection-events.ts';
 import type { Member } from '../../routing/topology.ts';
-import { CommandMeter } from './command-meter.ts';
+import { CommandMeter, SIGNAL_ERRORS } from './command-meter.ts';
 import { ResetNotice } from './consistency.ts';
 import type { RouteState, ThreadContext } from './thread-context.ts';
 
@@ -76,6 +76,15 @@ export class CommandWatch {
   }
 
   /**
+   * Whether a transaction is open is in doubt: what failed last may have been a procedure that had begun one, and errors do
+   * not tell. What the member refuses for being no primary had nothing to lose.
+   */
+  get isTransactionInDoubt(): boolean {
+    const { isStatusCurrent, errorNumber } = this.#tracker.facts;
+    return !isStatusCurrent && !SIGNAL_ERRORS.has(errorNumber);
+  }
+
+  /**
    * The client may still be setting its session up, which few can do again: WordPress shows an error page when it is cut
    * short in these five round trips, and connects anew by itself ever after.
    */
@@ -83,9 +92,14 @@ export class CommandWatch {
     return this.#meter.answers < SET_UP_ANSWERS;
   }
 
-  /** No command has been under way for `forMs`, or for longer where the client may still be setting its session up. */
+  /** A client that is left alone here may be about to say something that it could not say again elsewhere. */
+  get isToBeAwaited(): boolean {
+    return this.isSettingUp || this.isTransactionInDoubt;
+  }
+
+  /** No command has been under way for `forMs`, or for longer where the client is to be awaited. */
   isUnused(forMs: number): boolean {
-    return this.#meter.idleForMs >= (this.isSettingUp ? Math.max(forMs, UNUSED_SET_UP_MS) : forMs);
+    return this.#meter.idleForMs >= (this.isToBeAwaited ? Math.max(forMs, UNUSED_AWAITED_MS) : forMs);
   }
 
   /** The client has said goodbye: what follows is an orderly end. */
@@ -107,4 +121,4 @@ export class CommandWatch {
 /** Character set (twice), sql_mode (read and set), schema. */
 const SET_UP_ANSWERS = 5;
 /** Far longer than a program needs between two of these round trips, also on a machine that has too much to do. */
-const UNUSED_SET_UP_MS = 1000;
+const UNUSED_AWAITED_MS = 1000;

@@ -183,7 +183,7 @@ export class Session implements ConnectionSink, EndingSession {
     }
     if (this.#phase !== 'command' || this.#commands === null) return 'busy';
     if (!this.#commands.isIdle || this.#commands.isInTransaction) return 'busy';
-    return this.#commands.isSettingUp ? 'unknown' : 'boundary';
+    return this.#commands.isToBeAwaited ? 'unknown' : 'boundary';
   }
 
   release(parting: Parting): void {

@@ -61,6 +61,38 @@ t.test('a session that is being set up is not cut short between two statements',
   await lab.settled();
 });
 
+t.test(
+  'a session whose statement has failed, perhaps with a transaction open, is left its ROLLBACK',
+  async (t) => {
+    const { lab, server, client } = await openLab(t);
+    for (let answer = 0; answer < 5; answer++) await client.command(COM_PING);
+    client.send(0, Buffer.from('\x03SLEEP'));
+    await until('it to be busy', () => lab.route('sessionsBusy') === 1);
+    lab.publish(demoted(server));
+    server.peers[0]?.err(1, 1644, 'HY000', 'scripted');
+    t.equal((await client.readErr()).errorCode, 1644);
+    t.ok(await client.command(COM_QUERY, 'COMMIT'), 'what it says of the transaction is answered');
+    t.equal(await client.readPacket(), null, 'and then it ends');
+    t.equal(lab.ended('member_demoted'), 1);
+    client.close();
+    await lab.settled();
+  },
+);
+
+t.test('a session whose write the member refuses ends with the refusal', async (t) => {
+  const { lab, server, client } = await openLab(t);
+  for (let answer = 0; answer < 5; answer++) await client.command(COM_PING);
+  client.send(0, Buffer.from('\x03SLEEP'));
+  await until('it to be busy', () => lab.route('sessionsBusy') === 1);
+  lab.publish(demoted(server));
+  server.peers[0]?.err(1, 1290, 'HY000', 'scripted');
+  t.equal((await client.readErr()).errorCode, 1290);
+  client.send(0, Buffer.of(COM_PING));
+  t.equal(await client.readPacket(), null, 'it does not hear it again and again');
+  client.close();
+  await lab.settled();
+});
+
 t.test('a session that waits for an answer ends when it has it', async (t) => {
   const { lab, server, client } = await openLab(t);
   client.send(0, Buffer.from('\x03SLEEP'));

@@ -1,7 +1,6 @@
 /** One data thread within the test's own process, scripted servers behind it, and what an operator would see of it. */
 import { readdirSync, readlinkSync } from 'node:fs';
 import pino from 'pino';
-import type { Test } from 'tap';
 import type { Member, Topology } from '../../routing/topology.ts';
 import { type DataThread, startDataThread } from '../../src/data/data-thread.ts';
 import { TlsMaterialStore } from '../../src/data/tls/material-store.ts';
@@ -30,6 +29,7 @@ import type { GuidelineInForce } from '../../src/shared/guideline.ts';
 import type { FromDataThread, ThreadEvent } from '../../src/shared/messages.ts';
 import { configOf } from '../config/sources.ts';
 import { memberNamed, topologyOf } from '../routing/members.ts';
+import type { Scope } from './scope.ts';
 import { ScriptedServer, type ServerScript } from './scripted-server.ts';
 import { expectNoSecrets } from './secrets.ts';
 import { until } from './until.ts';
@@ -61,7 +61,7 @@ export class DataLab {
   #version = 0;
 
   /** Starts the thread with routes `rw` and `ro`, and the same for X Protocol; all is closed, and must be back at zero, at the end of `t`. */
-  static async start(t: Test, options: LabOptions = {}): Promise<DataLab> {
+  static async start(t: Scope, options: LabOptions = {}): Promise<DataLab> {
     const lab = new DataLab();
     const config = labConfig(options);
     const store = await TlsMaterialStore.open(config, createEventLog(pino({ level: 'silent' }), 10), (tls) =>
@@ -114,7 +114,7 @@ export class DataLab {
   }
 
   /** Starts a server that is closed at the end of `t`. */
-  async server(t: Test, script: ServerScript, host?: string, port?: number): Promise<ScriptedServer> {
+  async server(t: Scope, script: ServerScript, host?: string, port?: number): Promise<ScriptedServer> {
     const server = await ScriptedServer.start(script, host, port);
     t.teardown(() => server.close());
     this.servers.push(server);
