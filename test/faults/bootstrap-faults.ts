@@ -14,19 +14,20 @@ export const BOOTSTRAP_FAULTS: Readonly<Record<string, Fault>> = {
     await Promise.all(group.members.map((member) => member.kill()));
     await pause(1500);
     await Promise.all(group.members.map((member) => member.start()));
-    const former = await executedBy(primary);
-    const sets = await Promise.all(others.map(hadBy));
-    const gaps = sets.map((set) => missingTransactions(former, set) ?? 0);
-    note(
-      `what the former primary alone has: ${gaps.map((gap, index) => `${gap} missing on ${others[index]?.name}`).join(', ')}`,
-    );
-    const [gap = 0] = gaps;
-    if (gap > 0) {
-      const rows = await primary.query('SELECT id FROM app.writes');
-      forgo({ ids: new Set(rows.map(({ id }) => Number(id))), transactions: gap });
-      // The new leader will give their numbers away again: as it is, the former primary would come back with other data.
-      await primary.query('RESET BINARY LOGS AND GTIDS');
-      await primary.query('SET GLOBAL group_replication_clone_threshold = 1');
+    const [leader, ...rest] = [...others, primary];
+    if (leader === undefined) return;
+    const had = await hadBy(leader);
+    for (const member of rest) {
+      const gap = missingTransactions(await hadBy(member), had) ?? 0;
+      note(
+        `${member === primary ? 'the former primary' : member.name} has ${gap} that the new leader never had`,
+      );
+      if (gap === 0) continue;
+      const rows = await member.query('SELECT id FROM app.writes');
+      if (member === primary) forgo({ ids: new Set(rows.map(({ id }) => Number(id))), transactions: gap });
+      // The new leader gives their numbers away again: as it is, the member would be let in and keep its other data.
+      await member.query('RESET BINARY LOGS AND GTIDS');
+      await member.query('SET GLOBAL group_replication_clone_threshold = 1');
     }
     await group.bootstrap([...others, primary]);
     note(`rows differ on ${await differing(group)} of ${group.members.length} members`);

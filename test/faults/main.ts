@@ -1,20 +1,24 @@
 /**
- * `npm run campaign:faults`: one fault after the other to a group of three and its router, under clients of all kinds, and
+ * `npm run campaign:faults`: one fault after the other to a cluster of three and its router, under clients of all kinds, and
  * what each did to them. Exit code 0 when nothing was lost, hung or leaked.
  */
 import { parseArgs } from 'node:util';
 import { runInOwnNetwork, say, sayWithTime, withScope } from '../support/console-scope.ts';
 import { startNetworkGroup } from '../support/network-group.ts';
+import type { Scope } from '../support/scope.ts';
+import { ASYNC_FAULTS, startAsyncStage } from './async-faults.ts';
 import { BOOTSTRAP_FAULTS } from './bootstrap-faults.ts';
 import { CLIENT_FAULTS } from './client-faults.ts';
+import { GALERA_FAULTS, startGaleraStage } from './galera-faults.ts';
 import { GROUP_FAULTS } from './group-faults.ts';
 import { MEMBER_FAULTS } from './member-faults.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
 import { PRESSURE_FAULTS } from './pressure-faults.ts';
 import { ROLE_FAULTS } from './role-faults.ts';
-import { playFault, type Verdict } from './stage.ts';
+import { type Fault, playFault, type Verdict, type Watched } from './stage.ts';
+import { whyUnfitInGroup } from './unfit-members.ts';
 
-const FAULTS = {
+const IN_GROUP = {
   ...GROUP_FAULTS,
   ...CLIENT_FAULTS,
   ...MEMBER_FAULTS,
@@ -24,28 +28,67 @@ const FAULTS = {
   ...BOOTSTRAP_FAULTS,
 };
 const USAGE = `npm run campaign:faults -- [options]
-  --faults a,b    of ${Object.keys(FAULTS).join(', ')}; default all
+  --cluster kind  group (default), galera or async
+  --faults a,b    default all; of the group ${Object.keys(IN_GROUP).join(', ')};
+                  of galera ${Object.keys(GALERA_FAULTS).join(', ')};
+                  of async ${Object.keys(ASYNC_FAULTS).join(', ')}
 `;
 
 const { values } = parseArgs({
   options: {
-    faults: { type: 'string', default: Object.keys(FAULTS).join(',') },
+    cluster: { type: 'string', default: 'group' },
+    faults: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 
 if (values.help) say(USAGE);
-else process.exitCode = await runInOwnNetwork(campaign, ['mysql']);
+else process.exitCode = await startCampaign();
 
-async function campaign(): Promise<number> {
+function startCampaign(): Promise<number> {
+  switch (values.cluster) {
+    case 'group':
+      return runInOwnNetwork(() => campaign(IN_GROUP, startGroupStage), ['mysql']);
+    case 'galera':
+      return campaign(GALERA_FAULTS, async (scope) => alone(await startGaleraStage(scope)));
+    case 'async':
+      return campaign(ASYNC_FAULTS, async (scope) => alone(await startAsyncStage(scope)));
+    default:
+      throw new Error(`--cluster ${values.cluster}: there are group, galera, async`);
+  }
+}
+
+type Stage<S> = { readonly stage: S; readonly watched: Watched };
+
+function alone<S extends Watched>(stage: S): Stage<S> {
+  return { stage, watched: stage };
+}
+
+async function startGroupStage(scope: Scope) {
+  const stage = await startNetworkGroup(scope);
+  const { group, router } = stage;
+  const watched = {
+    ...{ router, members: group.members, whyUnfit: whyUnfitInGroup },
+    writer: () => group.primary(),
+  };
+  return { stage, watched };
+}
+
+async function campaign<S>(
+  known: Readonly<Record<string, Fault<S>>>,
+  start: (scope: Scope) => Promise<Stage<S>>,
+): Promise<number> {
   const verdicts: Verdict[] = [];
+  const names = values.faults?.split(',') ?? Object.keys(known);
+  const unknown = names.filter((name) => known[name] === undefined);
+  if (unknown.length > 0)
+    throw new Error(`--faults ${unknown.join(',')}: there are ${Object.keys(known).join(', ')}`);
   await withScope(async (scope) => {
-    const stage = await startNetworkGroup(scope);
-    for (const name of values.faults.split(',')) {
-      const fault = FAULTS[name];
-      if (fault === undefined)
-        throw new Error(`--faults ${name}: there are ${Object.keys(FAULTS).join(', ')}`);
-      verdicts.push(await playFault(scope, stage, name, fault));
+    const { stage, watched } = await start(scope);
+    for (const name of names) {
+      const fault = known[name];
+      if (fault === undefined) continue;
+      verdicts.push(await playFault(scope, watched, name, (note, forgo) => fault(stage, note, forgo)));
     }
   }, sayWithTime);
   const bad = verdicts.filter(({ faults }) => faults.length > 0);

@@ -11,6 +11,7 @@ import {
   type StoredRow,
 } from '../../bench/failover/record.ts';
 import { CLIENT_KINDS } from '../../bench/failover/result.ts';
+import type { Server } from '../../src/sandbox/index.ts';
 import { codeOf } from '../../src/sandbox/outcome.ts';
 import { messageOf } from '../../src/shared/message-of.ts';
 import { connectTo } from '../support/clients.ts';
@@ -18,7 +19,7 @@ import { type Footprint, footprintOf } from '../support/footprint.ts';
 import { type NetworkGroup, startLoad, storedRows, untilAtWork } from '../support/network-group.ts';
 import type { LogLine, RouterProcess } from '../support/router-process.ts';
 import type { Scope } from '../support/scope.ts';
-import { UnfitMembers } from './unfit-members.ts';
+import { UnfitMembers, type WhyUnfit } from './unfit-members.ts';
 
 /** Acknowledged writes that the group itself has given up, as was seen beside the router. */
 export type Forgone = {
@@ -28,11 +29,21 @@ export type Forgone = {
   readonly transactions: number;
 };
 
-export type Fault = (
-  stage: NetworkGroup,
+/** Does it to `stage`, and makes it whole again. */
+export type Fault<S = NetworkGroup> = (
+  stage: S,
   note: (text: string) => void,
   forgo: (forgone: Forgone) => void,
 ) => Promise<void>;
+
+/** What is watched while a fault is played, whatever kind of cluster it is. */
+export type Watched = {
+  readonly router: RouterProcess;
+  readonly members: readonly Server[];
+  /** Who takes the writes now. */
+  readonly writer: () => Promise<Server>;
+  readonly whyUnfit: WhyUnfit;
+};
 
 export type Verdict = {
   readonly name: string;
@@ -40,27 +51,26 @@ export type Verdict = {
   readonly faults: readonly string[];
 };
 
-/** Plays one fault under load and judges it; the fault is over, and the group whole, when it returns. */
+/** Plays one fault under load and judges it; the fault is over, and the cluster whole, when it returns. */
 export async function playFault(
   scope: Scope,
-  stage: NetworkGroup,
+  watched: Watched,
   name: string,
-  fault: Fault,
+  play: (note: (text: string) => void, forgo: (forgone: Forgone) => void) => Promise<void>,
 ): Promise<Verdict> {
-  const { router } = stage;
+  const { router } = watched;
   const faults: string[] = [];
   scope.comment(`== ${name}`);
   const before = await footprintOf(router.pid);
   const seen = router.log.length;
   const load = await startLoad(scope, router, { clients: 2, connectEveryMs: 60 });
   const idle = await IdleClients.start(router);
-  const unfit = UnfitMembers.start(stage.group);
+  const unfit = UnfitMembers.start(watched.members, watched.whyUnfit);
   const blowAtMs = performance.now();
   const blowAt = Date.now();
   let forgone: Forgone = { ids: new Set(), transactions: 0 };
   try {
-    await fault(
-      stage,
+    await play(
       (text) => scope.comment(`   ${text}`),
       (found) => {
         forgone = found;
@@ -78,7 +88,7 @@ export async function playFault(
   if (misled.length > 0) faults.push(`reads where none should be: ${countedByName(misled)}`);
   scope.comment(`   idle clients: ${await idle.stop()}`);
   describe(scope, attempts, blowAtMs, overAtMs, servedAtMs);
-  faults.push(...(await judge(stage, load, router.log.slice(seen), forgone)));
+  faults.push(...(await judge(watched, load, router.log.slice(seen), forgone)));
   tellLog(scope, router.log.slice(seen), blowAt);
   if (!router.isRunning) faults.push('the router has ended');
   else {
@@ -169,13 +179,13 @@ function describe(
 }
 
 async function judge(
-  { group }: NetworkGroup,
+  { writer }: Watched,
   load: Load,
   log: readonly LogLine[],
   forgone: Forgone,
 ): Promise<readonly string[]> {
   const { attempts } = load;
-  const rows = await storedRows(group);
+  const rows = await storedRows(await writer());
   const missing = lostWrites(attempts, rows);
   const given = missing.filter((id) => forgone.ids.has(id)).slice(0, forgone.transactions);
   const lost = missing.filter((id) => !given.includes(id));

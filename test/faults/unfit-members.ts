@@ -2,7 +2,27 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Attempt } from '../../bench/failover/record.ts';
-import type { Group, Server } from '../../src/sandbox/index.ts';
+import type { Server } from '../../src/sandbox/index.ts';
+
+/** Asks a member why nobody should read from it; null when it is well. */
+export type WhyUnfit = (connection: Connection) => Promise<string | null>;
+
+export const whyUnfitInGroup: WhyUnfit = async (connection) => {
+  const [[row]] = await connection.query<StateRow[]>({ sql: STATE, timeout: 3000 });
+  if (row === undefined) return null;
+  if (row.offline === 1) return 'in offline mode';
+  return row.state === 'ONLINE' ? null : (row.state ?? 'OFFLINE');
+};
+
+/** MariaDB; refuses whatever touches a table while it is not part of its cluster, but not this. */
+export const whyUnfitInGalera: WhyUnfit = async (connection) => {
+  const [[row]] = await connection.query<RowDataPacket[]>({
+    sql: "SHOW GLOBAL STATUS LIKE 'wsrep_local_state_comment'",
+    timeout: 3000,
+  });
+  const state = String(Object.values(row ?? {})[1] ?? '');
+  return state === 'Synced' ? null : state;
+};
 
 /** From the first answer that said so to the last one without another in between. */
 type Unfit = { readonly member: number; readonly why: string; readonly fromMs: number; untilMs: number };
@@ -12,12 +32,12 @@ export class UnfitMembers {
   readonly #loops: readonly Promise<void>[];
   #isStopping = false;
 
-  private constructor(servers: readonly Server[]) {
-    this.#loops = servers.map((server) => this.#watch(server));
+  private constructor(servers: readonly Server[], whyUnfit: WhyUnfit) {
+    this.#loops = servers.map((server) => this.#watch(server, whyUnfit));
   }
 
-  static start({ members }: Group): UnfitMembers {
-    return new UnfitMembers(members);
+  static start(servers: readonly Server[], whyUnfit: WhyUnfit): UnfitMembers {
+    return new UnfitMembers(servers, whyUnfit);
   }
 
   async stop(): Promise<void> {
@@ -36,8 +56,8 @@ export class UnfitMembers {
     });
   }
 
-  async #watch(server: Server): Promise<void> {
-    const asking = new Asking(server);
+  async #watch(server: Server, whyUnfit: WhyUnfit): Promise<void> {
+    const asking = new Asking(server, whyUnfit);
     let current: Unfit | undefined;
     while (!this.#isStopping) {
       const why = await asking.whyUnfit();
@@ -56,10 +76,12 @@ export class UnfitMembers {
 
 class Asking {
   readonly #server: Server;
+  readonly #whyUnfit: WhyUnfit;
   #connection: Connection | null = null;
 
-  constructor(server: Server) {
+  constructor(server: Server, whyUnfit: WhyUnfit) {
     this.#server = server;
+    this.#whyUnfit = whyUnfit;
   }
 
   /** Null for a member that is well, and for one that does not answer: nobody else is served by it either. */
@@ -67,10 +89,7 @@ class Asking {
     if (!this.#server.isAnswering) return null;
     try {
       this.#connection ??= await this.#open();
-      const [[row]] = await this.#connection.query<StateRow[]>({ sql: STATE, timeout: 3000 });
-      if (row === undefined) return null;
-      if (row.offline === 1) return 'in offline mode';
-      return row.state === 'ONLINE' ? null : (row.state ?? 'OFFLINE');
+      return await this.#whyUnfit(this.#connection);
     } catch {
       // It is being killed or frozen, or starts.
       this.close();

@@ -52,7 +52,7 @@ async function roll(scope: Scope): Promise<number> {
     `\n${((performance.now() - startedAtMs) / 1000).toFixed(0)} s, ${replaced} routers replaced: ${describeRolling(count)}`,
   );
   for (const failure of [...count.failedConnects, ...count.failedStatements]) say(failure);
-  const lost = lostWrites(attempts, await storedRows(stage.group));
+  const lost = lostWrites(attempts, await storedRows(await stage.group.primary()));
   say(`acknowledged writes lost: ${lost.length}`);
   if (count.failedConnects.length + count.failedStatements.length + lost.length > 0) return 1;
   return 0;

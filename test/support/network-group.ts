@@ -127,15 +127,15 @@ function isAtWork(load: Load, sinceMs: number): boolean {
 }
 
 /** What the primary of now has. */
-export async function storedRows(group: Group): Promise<readonly StoredRow[]> {
-  const rows = await (await group.primary()).query('SELECT id, member FROM app.writes');
+export async function storedRows(primary: Server): Promise<readonly StoredRow[]> {
+  const rows = await primary.query('SELECT id, member FROM app.writes');
   return rows.map(({ id, member }) => ({ id: Number(id), member: Number(member) }));
 }
 
 /** Promises 1 and 2: nothing acknowledged is lost, no two members take writes at once, and all have the same. */
 export async function judgeWrites(t: Test, group: Group, attempts: readonly Attempt[]): Promise<void> {
   t.comment(`errors: ${countedByName([...errorsByClient(attempts).values()].flat())}`);
-  const rows = await storedRows(group);
+  const rows = await storedRows(await group.primary());
   t.same(lostWrites(attempts, rows), [], 'no acknowledged write is lost');
   t.same(overlappingWrites(attempts, rows), [], 'no two members took writes at once');
   await group.waitUntilApplied();
