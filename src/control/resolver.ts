@@ -48,7 +48,7 @@ export type NameResolver = {
 export type ResolverSettings = {
   /** Name servers as `address` or `address:port`; empty for those of resolv.conf. */
   readonly servers: readonly string[];
-  /** Time for one question to one server; it is repeated once. */
+  /** Time for one question to one server; it is repeated once. Up to four times as long while answers are late. */
   readonly timeoutMs: number;
   /** Bounds for the time an answer is used. */
   readonly minTtlMs: number;
@@ -71,13 +71,24 @@ export function createNameResolver(options: NameResolverOptions = {}): NameResol
     minTtlMs: options.minTtlMs ?? MIN_TTL_MS,
     maxTtlMs: options.maxTtlMs ?? MAX_TTL_MS,
   };
-  let dns = createDns(settings);
+  /** How many times `timeoutMs` a question gets: more, while name servers are slow. */
+  let patience = 1;
+  let dns = createDns(settings, patience);
   const former: Resolver[] = [];
   /** Questions that are under way end by themselves. */
   const renew = (): void => {
     former.push(dns);
     if (former.length > MAX_FORMER) former.shift()?.cancel();
-    dns = createDns(settings);
+    dns = createDns(settings, patience);
+  };
+  /** Answers that are always late would never be had: c-ares drops each when it asks again. */
+  const adapt = (code: string | null, tookMs: number): void => {
+    const isSlow = code === 'ETIMEOUT';
+    if (isSlow) patience = Math.min(2 * patience, MAX_PATIENCE);
+    else if (patience > 1 && tookMs < settings.timeoutMs) {
+      patience = 1;
+      renew();
+    }
   };
   /**
    * Asks for each full name there is for `name` until one has records. A completion that a name server fails on is not
@@ -90,7 +101,9 @@ export function createNameResolver(options: NameResolverOptions = {}): NameResol
     for (const fullName of namesToAsk(name, rules.read())) {
       if (!isSure && fullName !== name) continue;
       const asked = dns;
+      const askedAtMs = performance.now();
       const answer = await ask(() => question(asked, fullName));
+      if (asked === dns) adapt(answer.kind === 'records' ? null : answer.code, performance.now() - askedAtMs);
       if (answer.kind === 'records') return answer;
       if (SURE_CODES.has(answer.code)) {
         if (isSure) code = answer.code;
@@ -154,8 +167,8 @@ export function createNameResolver(options: NameResolverOptions = {}): NameResol
   };
 }
 
-function createDns({ servers, timeoutMs }: ResolverSettings): Resolver {
-  const dns = new Resolver({ timeout: timeoutMs, tries: 2 });
+function createDns({ servers, timeoutMs }: ResolverSettings, patience: number): Resolver {
+  const dns = new Resolver({ timeout: timeoutMs * patience, tries: 2 });
   if (servers.length > 0) dns.setServers(servers);
   return dns;
 }
@@ -228,6 +241,7 @@ function createWatchedFile<T>(path: string, parse: (text: string) => T): { read(
 
 const NATURAL_ORDER = new Intl.Collator('en', { numeric: true });
 const MAX_FORMER = 4;
+const MAX_PATIENCE = 4;
 const QUESTION_TIMEOUT_MS = 1000;
 /** A name in /etc/hosts costs one stat to look up. */
 const HOSTS_TTL_MS = 5000;

@@ -32,6 +32,8 @@ export type DnsServer = {
   readonly askedByTcp: string[];
   /** While true, every answer over UDP says that it had no room. */
   truncates: boolean;
+  /** Between a question over UDP and its answer. */
+  delayMs: number;
   close(): void;
 };
 
@@ -47,6 +49,7 @@ export async function startDnsServer(): Promise<DnsServer> {
     asked,
     askedByTcp,
     truncates: false,
+    delayMs: 0,
     close() {
       if (isClosed) return;
       isClosed = true;
@@ -58,7 +61,10 @@ export async function startDnsServer(): Promise<DnsServer> {
     const question = readQuestion(message);
     if (question.type === TYPE_A) asked.push(question.name);
     const reply = state.truncates ? header(question, 0, 0, TRUNCATED) : encodeReply(question, answers);
-    if (reply !== null) udp.send(reply, peer.port, peer.address);
+    if (reply === null) return;
+    setTimeout(() => {
+      if (!isClosed) udp.send(reply, peer.port, peer.address);
+    }, state.delayMs);
   });
   tcp.on('connection', (socket) => {
     socket.on('error', () => socket.destroy());

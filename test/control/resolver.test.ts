@@ -127,6 +127,21 @@ t.test('a search domain whose name servers are broken hides no complete name', a
   );
 });
 
+t.test('name servers that always take longer than a question is given are given longer', async (t) => {
+  const dns = await startDnsServer();
+  const resolver = createNameResolver({ hostsPath, resolvConfPath, servers: [dns.server], timeoutMs: 260 });
+  t.teardown(() => {
+    resolver.close();
+    dns.close();
+  });
+  dns.answers.set('slow.example', { kind: 'addresses', addresses: ['192.0.2.1'], ttlSeconds: 1 });
+  // Longer than the second try lasts, which is twice the first at the most: c-ares wants no answer to its first question then.
+  dns.delayMs = 700;
+  await waitFor({ what: 'an answer', timeoutMs: 15_000, intervalMs: 10 }, async () =>
+    (await resolver.lookup('slow.example', null)).kind === 'found' ? true : undefined,
+  );
+});
+
 t.test('a watched name keeps its last good address, and follows the next one', async (t) => {
   const dns = await startDnsServer();
   const resolver = createNameResolver({ hostsPath, resolvConfPath, servers: [dns.server], timeoutMs: 200 });

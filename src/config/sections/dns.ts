@@ -9,7 +9,7 @@ export const dns = z.strictObject({
   }),
   timeout: duration({
     doc: 'Time for one question to one name server; it is asked twice before the next one is.',
-    why: 'Nobody waits for it: the last good answer stays in use meanwhile.',
+    why: 'Nobody waits for it: the last good answer stays in use meanwhile. While no answer comes in time, questions get up to four times as long.',
     min: '50ms',
     max: '1m',
     default: '1s',
