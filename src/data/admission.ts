@@ -50,7 +50,7 @@ export function createAdmission(
       const { maxConnections, maxConnectionsPerClient } = config().limits;
       const openOnRoute = Atomics.add(header, HEADER.openOnRoute + route.bound.index, 1);
       const openInAll = Atomics.add(header, HEADER.openInAll, 1);
-      const reason: RefusalReason | null = exceeded(openInAll, maxConnections)
+      const reason: LimitReason | null = exceeded(openInAll, maxConnections)
         ? 'total_limit'
         : exceeded(openOnRoute, route.bound.maxConnections)
           ? 'route_limit'
@@ -59,13 +59,29 @@ export function createAdmission(
             : null;
       if (reason === null) return null;
       release(route);
-      return { reason, detail: '' };
+      return { reason, detail: detailOf(reason, route, maxConnections, maxConnectionsPerClient) };
     },
     leave(route, clientAddress) {
       release(route);
       if (clientAddress !== '') clients.leave(clientAddress);
     },
   };
+}
+
+type LimitReason = Extract<RefusalReason, 'total_limit' | 'route_limit' | 'client_limit'>;
+
+/** For the log: which limit it was, and how much. */
+function detailOf(reason: LimitReason, route: RouteState, inAll: number, perClient: number): string {
+  switch (reason) {
+    case 'total_limit':
+      return `${inAll} sessions: limits.maxConnections, or what the open files (ulimit -n) allow`;
+    case 'route_limit':
+      return `maxConnections of the route, ${route.bound.maxConnections}`;
+    case 'client_limit':
+      return `limits.maxConnectionsPerClient, ${perClient}`;
+    default:
+      return reason satisfies never;
+  }
 }
 
 /** 0 means no limit. */

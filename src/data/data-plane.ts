@@ -30,7 +30,7 @@ import type {
   ToDataThread,
 } from '../shared/messages.ts';
 import type { Signal } from '../shared/signals.ts';
-import { sessionsWithinDescriptors } from './descriptors.ts';
+import { descriptorsWarning, sessionsWithinDescriptors } from './descriptors.ts';
 import { GuidelineStore } from './guidelines/guideline-store.ts';
 import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
 import { createRestartDelay, type RestartDelay } from './restart-delay.ts';
@@ -331,17 +331,12 @@ export class DataPlane {
     const { dial, hold, drain, limits, quarantine, relay, closeRoOnPromotion, log } = config;
     const affordable = sessionsWithinDescriptors(this.threads) ?? Number.POSITIVE_INFINITY;
     const wanted = limits.maxConnections === 0 ? Number.POSITIVE_INFINITY : limits.maxConnections;
-    if (affordable < limits.maxConnections) {
-      this.#events.record(
-        'warn',
-        'descriptors_limit',
-        'limits.maxConnections is more than the open files allow',
-        {
-          max_connections: limits.maxConnections,
-          sessions: affordable,
-        },
-      );
-    }
+    const warning = descriptorsWarning(affordable, limits.maxConnections);
+    if (warning !== null)
+      this.#events.record('warn', 'descriptors_limit', warning, {
+        max_connections: limits.maxConnections,
+        sessions: affordable,
+      });
     const maxConnections = Math.min(affordable, wanted);
     const effective = { ...limits, maxConnections: Number.isFinite(maxConnections) ? maxConnections : 0 };
     return { dial, hold, drain, limits: effective, quarantine, relay, closeRoOnPromotion, log };

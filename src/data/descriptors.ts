@@ -15,6 +15,14 @@ export function sessionsWithinDescriptors(threads: number): number | null {
   return Math.max(1, Math.floor((descriptors - reserved) / DESCRIPTORS_PER_SESSION));
 }
 
+/** What an operator should know of it; null when the descriptors are no limit he would meet. @param maxConnections 0 for no limit */
+export function descriptorsWarning(sessions: number, maxConnections: number): string | null {
+  const text = `the open files (ulimit -n) allow ${sessions} sessions`;
+  if (maxConnections > 0)
+    return sessions < maxConnections ? `${text}, fewer than limits.maxConnections, ${maxConnections}` : null;
+  return sessions < FEW_SESSIONS ? `${text}; further clients hear 1040` : null;
+}
+
 /** The soft limit on open files (which Node raises to the hard one when it starts). Source: proc_pid_limits(5). */
 function descriptorLimit(): number | null {
   let limits: string;
@@ -28,6 +36,8 @@ function descriptorLimit(): number | null {
   return soft === undefined ? null : Number(soft);
 }
 
+/** With the limits systems give to services there are hundreds of thousands. */
+const FEW_SESSIONS = 1000;
 /** The client's and the server's. */
 const DESCRIPTORS_PER_SESSION = 2;
 /** For Node and the listeners of the main thread (27 with two routes), the admin server (64), control sessions (one a member). */

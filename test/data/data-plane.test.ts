@@ -4,7 +4,7 @@ import pino from 'pino';
 import t, { type Test } from 'tap';
 import { EMPTY_TOPOLOGY, type Member } from '../../routing/topology.ts';
 import { DataPlane } from '../../src/data/data-plane.ts';
-import { sessionsWithinDescriptors } from '../../src/data/descriptors.ts';
+import { descriptorsWarning, sessionsWithinDescriptors } from '../../src/data/descriptors.ts';
 import {
   HEADER,
   ROUTE,
@@ -172,6 +172,16 @@ t.test('a plane that is closed leaves nothing open', async (t) => {
   client.close();
   await server.close();
   await until('all sockets to be closed', () => openSockets() <= before);
+});
+
+t.test('few descriptors are told of at the start, whether sessions are limited or not', async (t) => {
+  t.equal(descriptorsWarning(200_000, 0), null);
+  t.equal(
+    descriptorsWarning(40, 0),
+    'the open files (ulimit -n) allow 40 sessions; further clients hear 1040',
+  );
+  t.equal(descriptorsWarning(40, 30), null, 'enough for what is wanted');
+  t.match(descriptorsWarning(5000, 6000), /allow 5000 sessions, fewer than limits.maxConnections, 6000/);
 });
 
 t.test('a drain ends when the sessions of all threads have', async (t) => {

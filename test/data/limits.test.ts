@@ -10,10 +10,14 @@ import { RawClient } from '../support/raw-client.ts';
 import { serveOk } from '../support/scripted-server.ts';
 import { until } from '../support/until.ts';
 
-for (const [reason, config] of [
-  ['total_limit', 'limits: { maxConnections: 2 }'],
-  ['client_limit', 'limits: { maxConnectionsPerClient: 2 }'],
-  ['route_limit', 'rwLimit: 2'],
+for (const [reason, config, detail] of [
+  [
+    'total_limit',
+    'limits: { maxConnections: 2 }',
+    /^2 sessions: limits.maxConnections, or what the open files/,
+  ],
+  ['client_limit', 'limits: { maxConnectionsPerClient: 2 }', /maxConnectionsPerClient, 2$/],
+  ['route_limit', 'rwLimit: 2', /of the route, 2$/],
 ] as const) {
   t.test(`${reason}: the third client hears 1040 until one leaves`, async (t) => {
     const lab = await startLab(t, config);
@@ -28,7 +32,8 @@ for (const [reason, config] of [
     }
     t.equal(lab.refused(reason), 3);
     t.equal(lab.ended('limit'), 3);
-    t.match(lab.events('client_refused')[0], { level: 'warn', fields: { reason, client: '127.0.0.1' } });
+    const fields = { reason, client: '127.0.0.1', detail };
+    t.match(lab.events('client_refused')[0], { level: 'warn', fields });
     clients[0]?.close();
     await until('a place to be free', () => lab.route('sessionsOpen') === 1);
     clients.push(await RawClient.logIn(lab.port()));
