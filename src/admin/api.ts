@@ -104,7 +104,11 @@ function statusBody(sources: AdminSources, countsOf: (routeIndex: number) => Rou
     isDraining: sources.isDraining(),
     drain: sources.drain(),
     topologyVersion: sources.topology().version,
-    threads: { configured: sources.threads, alive: sources.threadsAlive() },
+    threads: {
+      configured: sources.threads,
+      alive: sources.threadsAlive(),
+      pulses: sources.threadPulses(),
+    },
     limits: sources.limits(),
     configReloads: sources.configReloads(),
     guideline: guidelineBody(

@@ -5,9 +5,15 @@ import { judgeReadiness, type RouteReadiness } from './readiness.ts';
 import { type Reply, textReply } from './reply.ts';
 import type { AdminSources } from './sources.ts';
 
-/** Alive means that the event loop turns; nothing else is asked, least of all MySQL. */
-export function livez(): Reply {
-  return textReply(200, 'ok\n');
+/**
+ * Alive means that the event loop turns, and that no data thread is beyond help; nothing else is asked, least of all MySQL.
+ * A thread that hangs is ended and started again without anybody's help, unless it is in a call that nothing interrupts.
+ */
+export function livez(sources: AdminSources): Reply {
+  const stuck = sources.threadPulses().flatMap((pulse, index) => (pulse === 'stuck' ? [index] : []));
+  return stuck.length === 0
+    ? textReply(200, 'ok\n')
+    : textReply(503, `data thread ${stuck.join(', ')} hangs and cannot be ended: restart the process\n`);
 }
 
 /** Ready, or one line for each route that cannot route; with `?verbose` a line for each route in any case. */

@@ -30,7 +30,7 @@ export type RouteReadiness = {
 /** The picture readiness is judged by. */
 export type ReadinessSources = Pick<
   AdminSources,
-  'readinessRule' | 'topology' | 'routes' | 'isOutOfReach' | 'isDraining'
+  'readinessRule' | 'topology' | 'routes' | 'isOutOfReach' | 'isDraining' | 'threadPulses'
 >;
 
 /** Judges the router by its readiness rule; while draining it is never ready. */
@@ -39,6 +39,12 @@ export function judgeReadiness(sources: ReadinessSources): Readiness {
   const facts = sources.routes();
   const routes = facts.map((route) => routeReadiness(sources, topology, route));
   if (sources.isDraining()) return { isReady: false, summary: 'the router is stopping', routes };
+  if (!sources.threadPulses().includes('beating'))
+    return {
+      isReady: false,
+      summary: 'no data thread serves: they hang, or have died and are started again',
+      routes,
+    };
   if (routes.length === 0) return { isReady: false, summary: 'no route is configured', routes };
 
   switch (sources.readinessRule) {

@@ -103,7 +103,7 @@ function createEndpoints(
       () => ({ status: 200, contentType: 'text/javascript; charset=utf-8', body: STATUS_SCRIPT }),
     ],
     ['/status.svg', () => ({ status: 200, contentType: 'image/svg+xml', body: STATUS_ICON })],
-    ['/livez', livez],
+    ['/livez', () => livez(sources)],
     ['/readyz', (query) => readyz(sources, query)],
     [
       '/metrics',

@@ -27,6 +27,8 @@ export type AdminSources = {
   isOutOfReach(member: Member, protocol: RouteProtocol): boolean;
   /** Data threads that are running now. */
   threadsAlive(): number;
+  /** What is known of each data thread's event loop: whether it turns, has not for seconds, or cannot even be ended. */
+  threadPulses(): readonly ('absent' | 'beating' | 'silent' | 'stuck')[];
   /** True from the signal to stop on. */
   isDraining(): boolean;
   /** Null unless it is draining. */

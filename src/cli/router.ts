@@ -12,7 +12,6 @@ import type { ControlPlane } from '../control/control-plane.ts';
 import { DataPlane } from '../data/data-plane.ts';
 import type { EventLog } from '../shared/events.ts';
 import { messageOf } from '../shared/message-of.ts';
-import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { ProgramLog } from './logger.ts';
 import { HAND_OVER_SIGNAL, type Orders } from './orders.ts';
 import { createPasswordWatch, type PasswordWatch } from './password-watch.ts';
@@ -31,6 +30,9 @@ export type RouterStart = {
   /** Whose place to take; null when there is nobody. */
   readonly predecessor: Predecessor | null;
 };
+
+/** `stuck`: a data thread is in a call that nothing interrupts, and the process cannot end in order. */
+export type RouterEnd = { readonly kind: 'stopped' | 'stuck' };
 
 export class Router {
   readonly #sources: ConfigSources;
@@ -122,7 +124,7 @@ export class Router {
   }
 
   /** Resolves once it was asked to stop or to hand over, and all sessions are gone, or their time is up. */
-  async untilStopped(): Promise<ExitCode> {
+  async untilStopped(): Promise<RouterEnd> {
     const { stop, stopAtOnce, handOver } = this.#orders;
     void handOver.then(() => this.#handOver());
     const signal = await Promise.race([stop, handOver.then(() => HAND_OVER_SIGNAL)]);
@@ -143,10 +145,10 @@ export class Router {
     await Promise.race([this.#dataPlane?.drain(acceptingMs, timeoutMs), hurry, late]);
     this.#passwordWatch.close();
     this.#controlPlane?.close();
-    await this.#dataPlane?.close();
+    const stuck = (await this.#dataPlane?.close()) ?? 0;
     await this.#admin?.close();
     this.#events.record('info', 'stopped', 'Fairlead has stopped');
-    return EXIT.ok;
+    return stuck === 0 ? { kind: 'stopped' } : { kind: 'stuck' };
   }
 
   /** Another router listens beside this one: leaves it the ports and the admin address. */
@@ -282,6 +284,7 @@ export class Router {
       guideline: () => dataPlane.guideline(),
       isOutOfReach: (member, protocol) => dataPlane.isOutOfReach(member, protocol),
       threadsAlive: () => dataPlane.threadsAlive(),
+      threadPulses: () => dataPlane.threadPulses(),
       isDraining: () => this.#drain !== null,
       drain: () => this.#drain,
       listSessions: (limit) => dataPlane.listSessions(limit),

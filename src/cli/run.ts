@@ -44,7 +44,13 @@ export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> 
     router = await Router.start({ config, sources, passwordFile, logger, events, orders, predecessor });
     // What has changed since the file was read for the start.
     if (isReloadAsked) void router.reload();
-    return await router.untilStopped();
+    const end = await router.untilStopped();
+    // Node waits for all its threads when it exits, and one that is stuck never ends.
+    if (end.kind === 'stuck') {
+      await logger.flush();
+      process.kill(process.pid, 'SIGKILL');
+    }
+    return EXIT.ok;
   } catch (error) {
     const message = messageOf(error);
     events.record('error', 'start_failed', `Fairlead cannot start: ${message}`);

@@ -77,6 +77,7 @@ export async function untilAbleToRoute(
       routes: () => routes,
       // It has no data threads yet that could have tried.
       isOutOfReach: () => false,
+      threadPulses: () => ['beating'],
       isDraining: () => false,
     });
     if (readiness.routes.every((route) => route.canRoute)) return;

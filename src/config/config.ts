@@ -217,6 +217,8 @@ export type Config = {
     readonly idleTimeoutMs: number;
     /** A client from which nothing has come for so long is probed by the system; 0 means never. */
     readonly clientKeepAliveMs: number;
+    /** A data thread whose event loop has not turned for so long is ended and started again; 0 means never. */
+    readonly hungThreadTimeoutMs: number;
     /** Largest HandshakeResponse41 accepted from a client that is not authenticated. */
     readonly maxHandshakeBytes: number;
   };

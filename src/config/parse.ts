@@ -246,6 +246,7 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       maxConnectErrors: limits.maxConnectErrors,
       connectErrorMemoryMs: limits.connectErrorMemory,
       clientKeepAliveMs: limits.clientKeepAlive,
+      hungThreadTimeoutMs: limits.hungThreadTimeout,
       maxHandshakeBytes: limits.maxHandshakeBytes,
     },
     reads: {

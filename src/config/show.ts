@@ -96,6 +96,7 @@ export function settingsOf(config: Config): Readonly<Record<string, unknown>> {
       maxConnectErrors: limits.maxConnectErrors,
       connectErrorMemory: shownDuration(limits.connectErrorMemoryMs),
       clientKeepAlive: shownDuration(limits.clientKeepAliveMs),
+      hungThreadTimeout: shownDuration(limits.hungThreadTimeoutMs),
       maxHandshakeBytes: formatSize(limits.maxHandshakeBytes),
     },
     reads: {

@@ -2,26 +2,30 @@
  * The data plane as the main thread sees it: starts the data threads, keeps them running, gives them each topology, and
  * hears their signals.
  */
-import { Socket } from 'node:net';
 import { totalmem } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Member, Topology } from '../../routing/topology.ts';
-import type { Config, Listen, RouteConfig, RouteProtocol } from '../config/config.ts';
+import type { Config, Listen, RouteProtocol } from '../config/config.ts';
 import {
+  add,
   createCounterMemory,
   forgetConnectErrors,
   forgetMember,
   forgetThread,
   MEMBER,
   memberOffset,
+  ROUTE,
+  routeOffset,
   sharedHeader,
+  THREAD,
   threadCells,
 } from '../shared/counters.ts';
 import { noteDecision } from '../shared/decision-lapse.ts';
 import type { EventLog } from '../shared/events.ts';
 import type { GuidelineFacts } from '../shared/guideline.ts';
-import { messageOf, stackOf } from '../shared/message-of.ts';
+import { stackOf } from '../shared/message-of.ts';
 import type {
   BoundRoute,
   DataConfig,
@@ -32,12 +36,14 @@ import type {
 import type { Signal } from '../shared/signals.ts';
 import { descriptorsWarning, sessionsWithinDescriptors } from './descriptors.ts';
 import { GuidelineStore } from './guidelines/guideline-store.ts';
-import { CAN_SHARE_PORTS, createListener, type ListenerEvents } from './listener.ts';
+import { ListenError, tryListen } from './listen-error.ts';
+import { CAN_SHARE_PORTS } from './listener.ts';
 import { createRestartDelay, type RestartDelay } from './restart-delay.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
+import { SessionRequests } from './session-requests.ts';
 import { threadHeapMiB } from './thread-memory.ts';
+import { type HungThread, type ThreadPulse, ThreadWatch } from './thread-watch.ts';
 import { TlsMaterialStore } from './tls/material-store.ts';
-import { isErrno } from './wire.ts';
 
 export type DataPlaneOptions = {
   readonly config: Config;
@@ -48,21 +54,6 @@ export type DataPlaneOptions = {
   readonly takenOver: readonly Listen[];
   onSignal(signal: Signal): void;
 };
-
-/** A route that could not be bound when the program started or was reloaded. */
-export class ListenError extends Error {
-  override readonly name = 'ListenError';
-  readonly route: string;
-  readonly code: string;
-
-  constructor(route: string, address: string, code: string, message: string) {
-    const hint =
-      code === 'EADDRINUSE' ? '; another Fairlead that has it can be replaced with --takeover' : '';
-    super(`route ${route} cannot listen on ${address}: ${message}${hint}`);
-    this.route = route;
-    this.code = code;
-  }
-}
 
 export class DataPlane {
   readonly counters: SharedArrayBuffer;
@@ -75,11 +66,11 @@ export class DataPlane {
   readonly #workers: (Worker | null)[];
   readonly #restartDelays: readonly RestartDelay[];
   readonly #header: Int32Array;
+  readonly #watch: ThreadWatch;
   #config: DataConfig;
   #topology: Topology;
   #isClosing = false;
-  #nextRequestId = 1;
-  readonly #sessionRequests = new Map<number, SessionRequest>();
+  readonly #sessionRequests = new SessionRequests();
   /** Threads that have not said `drained`, and who waits for them; null while nothing drains. */
   #draining: { readonly left: Set<number>; readonly resolve: () => void } | null = null;
 
@@ -96,6 +87,13 @@ export class DataPlane {
     this.#routes = new RouteTable(options.config.routes);
     this.#workers = Array.from({ length: this.threads }, () => null);
     this.#restartDelays = this.#workers.map(createRestartDelay);
+    this.#watch = new ThreadWatch({
+      counters: this.counters,
+      threads: this.threads,
+      hungAfterMs: () => this.#config.limits.hungThreadTimeoutMs,
+      onHung: (thread) => this.#endHung(thread),
+      onStuck: (index) => this.#noteStuck(index),
+    });
   }
 
   /**
@@ -121,10 +119,12 @@ export class DataPlane {
     guidelines.consider(options.topology);
     try {
       const first = options.config.routes.some(({ listen }) => listen.port === 0) ? 1 : plane.threads;
-      plane.#startThreads(0, first);
-      await plane.#routes.settled();
-      plane.#startThreads(first, plane.threads);
-      await plane.#routes.settled();
+      const all = plane.#workers.map((_, index) => index);
+      for (const threads of [all.slice(0, first), all.slice(first)]) {
+        plane.#startThreads(threads);
+        const failure = await plane.#routes.settled();
+        if (failure !== null) throw failure;
+      }
       guidelines.useRoutes(plane.#routes.bound());
     } catch (error) {
       await plane.close();
@@ -142,7 +142,12 @@ export class DataPlane {
   }
 
   threadsAlive(): number {
-    return this.#workers.filter((worker) => worker !== null).length;
+    return this.#alive().length;
+  }
+
+  /** What is known of each thread's event loop. */
+  threadPulses(): readonly ThreadPulse[] {
+    return this.#workers.map((_, index) => this.#watch.pulseOf(index));
   }
 
   /**
@@ -152,8 +157,8 @@ export class DataPlane {
   isOutOfReach({ slot }: Member, protocol: RouteProtocol): boolean {
     const offset = memberOffset(slot) + (protocol === 'x' ? MEMBER.vainXRetries : MEMBER.vainRetries);
     const retriesOf = (index: number) => threadCells(this.counters, index)[offset] ?? 0;
-    const alive = this.#workers.flatMap((worker, index) => (worker === null ? [] : [index]));
-    return alive.length > 0 && alive.every((index) => retriesOf(index) >= VAIN_RETRIES);
+    const beating = this.#alive().filter((index) => this.#watch.pulseOf(index) === 'beating');
+    return beating.length > 0 && beating.every((index) => retriesOf(index) >= VAIN_RETRIES);
   }
 
   /** Sessions that may be open at once: as configured, or fewer when there are not the descriptors for them; 0 for no limit. */
@@ -178,7 +183,8 @@ export class DataPlane {
   }
 
   /**
-   * Puts new settings and routes in force.
+   * Puts new settings and routes in force. What goes wrong after that is no longer the reload's: a listener that fails is its
+   * route's trouble, and a thread that dies comes back with what is in force by then.
    *
    * @throws ListenError when a route could not be bound, TlsFileError when a certificate cannot be used, GuidelineError when
    *   the routing guideline cannot: then nothing has changed
@@ -193,7 +199,7 @@ export class DataPlane {
     if (this.#draining !== null) throw new Error('the router is stopping');
     this.#config = this.#dataConfig(config);
     forgetConnectErrors(this.counters);
-    this.#routes.replace(config.routes, this.threadsAlive());
+    this.#routes.replace(config.routes, this.#alive());
     this.#tls.adopt(config, prepared);
     const tls = this.#tls.materials;
     this.#post({ kind: 'reload', config: this.#config, routes: this.#routes.bound(), tls });
@@ -205,7 +211,7 @@ export class DataPlane {
   /** Resolves when all sessions have ended, at the latest a moment after `timeoutMs`. */
   drain(stopAcceptingAfterMs: number, timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const left = new Set(this.#workers.flatMap((worker, index) => (worker === null ? [] : [index])));
+      const left = new Set(this.#alive().filter((index) => this.#watch.pulseOf(index) !== 'stuck'));
       if (left.size === 0) return resolve();
       this.#draining = { left, resolve };
       this.#post({ kind: 'drain', stopAcceptingAfterMs, timeoutMs });
@@ -218,39 +224,31 @@ export class DataPlane {
   }
 
   /** Sessions open now, at most `limit` over all threads, each thread having its share. */
-  async listSessions(limit: number): Promise<readonly SessionFacts[]> {
-    const alive = this.#workers.filter((worker) => worker !== null);
-    const share = Math.ceil(limit / Math.max(1, alive.length));
-    const answers = await Promise.all(alive.map((worker) => this.#askSessions(worker, share)));
-    return answers.flat().slice(0, limit);
+  listSessions(limit: number): Promise<readonly SessionFacts[]> {
+    return this.#sessionRequests.ask(
+      this.#workers.filter((worker) => worker !== null),
+      limit,
+    );
   }
 
-  async close(): Promise<void> {
+  /** @returns how many threads could not be ended: they are in a call that nothing interrupts, and keep the process */
+  async close(): Promise<number> {
     this.#isClosing = true;
+    this.#watch.close();
     this.#tls.close();
     this.#guidelines.close();
-    await Promise.all(this.#workers.map((worker) => worker?.terminate()));
+    const ended = Promise.all(this.#workers.map((worker) => worker?.terminate()));
+    await Promise.race([ended, delay(CLOSE_PATIENCE_MS, undefined, { ref: false })]);
+    return this.threadsAlive();
   }
 
-  #askSessions(worker: Worker, limit: number): Promise<readonly SessionFacts[]> {
-    const requestId = this.#nextRequestId++;
-    return new Promise((resolve) => {
-      const answer = (sessions: readonly SessionFacts[]) => {
-        clearTimeout(timer);
-        this.#sessionRequests.delete(requestId);
-        resolve(sessions);
-      };
-      // A thread that is too busy to answer is left out: the list is for looking at, not for counting.
-      const timer = setTimeout(() => answer([]), SESSIONS_DEADLINE_MS);
-      this.#sessionRequests.set(requestId, answer);
-      const message: ToDataThread = { kind: 'list-sessions', requestId, limit };
-      worker.postMessage(message);
-    });
+  #alive(): readonly number[] {
+    return this.#workers.flatMap((worker, index) => (worker === null ? [] : [index]));
   }
 
-  #startThreads(from: number, to: number): void {
-    this.#routes.expect(to - from);
-    for (let index = from; index < to; index++) this.#startThread(index);
+  #startThreads(threads: readonly number[]): void {
+    this.#routes.expect(threads);
+    for (const index of threads) this.#startThread(index);
   }
 
   #startThread(index: number): void {
@@ -269,6 +267,7 @@ export class DataPlane {
       },
     });
     this.#workers[index] = worker;
+    this.#watch.started(index);
     worker.on('message', (message: FromDataThread) => this.#receive(index, message));
     worker.on('error', (error) => {
       this.#events.record('error', 'data_thread_failed', `Data thread ${index} failed`, {
@@ -281,9 +280,10 @@ export class DataPlane {
 
   #threadEnded(index: number, livedMs: number): void {
     this.#workers[index] = null;
+    this.#watch.ended(index);
     forgetThread(this.counters, index);
     this.#drained(index);
-    this.#routes.gaveUp(new Error(`data thread ${index} died before it could listen`));
+    this.#routes.gone(index, new Error(`data thread ${index} died before it could listen`));
     if (this.#isClosing || this.#draining !== null) return;
     const delayMs = this.#restartDelays[index]?.afterDeath(livedMs) ?? 0;
     this.#events.record('error', 'data_thread_restarted', `Data thread ${index} died and is started again`, {
@@ -291,20 +291,55 @@ export class DataPlane {
       lived_seconds: Math.round(livedMs / 1000),
       restart_after_ms: delayMs,
     });
-    setTimeout(() => {
-      if (!this.#isClosing) this.#startThreads(index, index + 1);
+    const restart = setTimeout(() => {
+      // A listener that is opened now would accept clients until the very end.
+      if (!this.#isClosing && this.#draining === null) this.#startThreads([index]);
     }, delayMs);
+    restart.unref();
+  }
+
+  /** What it has open cannot be saved: nobody else can take a session over. */
+  #endHung({ index, silentSeconds, doing }: HungThread): void {
+    const cells = threadCells(this.counters, index);
+    add(cells, THREAD.hangs, 1);
+    const open = this.#routes
+      .bound()
+      .map((route) => cells[routeOffset(route.index) + ROUTE.sessionsOpen] ?? 0);
+    const sessions = open.reduce((sum, count) => sum + count, 0);
+    this.#events.record(
+      'error',
+      'data_thread_hung',
+      `Data thread ${index} hangs: nothing was heard of it for ${silentSeconds} s. It is ended, and ${sessions} sessions with it`,
+      {
+        thread: index,
+        silent_seconds: silentSeconds,
+        doing: doing.kind,
+        cpu_seconds: doing.cpuSeconds,
+        sessions,
+      },
+    );
+    void this.#workers[index]?.terminate();
+  }
+
+  #noteStuck(index: number): void {
+    this.#drained(index);
+    this.#events.record(
+      'error',
+      'data_thread_stuck',
+      `Data thread ${index} cannot be ended: it is in a call of the system that does not return, and keeps its share of the new connections. Restart Fairlead; /livez answers 503 for it`,
+      { thread: index },
+    );
   }
 
   #receive(index: number, message: FromDataThread): void {
     switch (message.kind) {
       case 'listening':
-        return this.#routes.listening(message.route, message.port);
+        return this.#routes.listening(index, message.route, message.port);
       case 'listen-failed': {
         const { route, code } = message;
         const error = new ListenError(route, this.#routes.addressOf(route), code, message.message);
         this.#events.record('error', 'listen_failed', error.message, { route, code });
-        return this.#routes.failed(route, error);
+        return this.#routes.failed(index, route, error);
       }
       case 'signal':
         return this.#onSignal(message.signal);
@@ -315,7 +350,7 @@ export class DataPlane {
       case 'drained':
         return this.#drained(index);
       case 'sessions':
-        return this.#sessionRequests.get(message.requestId)?.(message.sessions);
+        return this.#sessionRequests.answered(message.requestId, message.sessions);
       default:
         message satisfies never;
     }
@@ -347,32 +382,9 @@ export class DataPlane {
   }
 }
 
-/**
- * Binds the route's address and lets it go again.
- *
- * @throws ListenError when it cannot be bound
- */
-async function tryListen({ name, listen }: RouteConfig, isShared: boolean): Promise<void> {
-  try {
-    const listener = await createListener(listen, isShared, 'portable', NOBODY);
-    listener.close();
-  } catch (error) {
-    const code = isErrno(error) ? (error.code ?? '') : '';
-    const message = messageOf(error);
-    throw new ListenError(name, `${listen.host}:${listen.port}`, code, message);
-  }
-}
-
-type SessionRequest = (sessions: readonly SessionFacts[]) => void;
-
 export type { BoundRoute, RouteStatus };
 
 /** The file of a data thread, with the ending that this file has: `.ts` in a checkout, `.js` when built. */
 const THREAD_FILE = new URL(import.meta.url.replace(/data-plane(\.[jt]s)$/, 'thread$1'));
-/** For a listener that is closed before anybody can have come; who did all the same connects again. */
-const NOBODY: ListenerEvents = {
-  onConnection: (accepted) => void (accepted instanceof Socket && accepted.destroy()),
-  onAcceptFailed: () => undefined,
-};
-const SESSIONS_DEADLINE_MS = 500;
+const CLOSE_PATIENCE_MS = 3000;
 const VAIN_RETRIES = 2;

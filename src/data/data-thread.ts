@@ -2,6 +2,8 @@
  * One data thread: its listeners, its sessions, and the current topology. Knows nothing of worker threads; thread.ts
  * joins it to the main thread.
  */
+import { readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { MemberLoad } from '../../routing/preference.ts';
@@ -123,6 +125,7 @@ export class DataThread implements ThreadContext {
       () => add(this.cells, THREAD.logLinesSuppressed, 1),
     );
     this.cells[THREAD.fastRelay] = transport.kind === 'fast' ? 1 : 0;
+    this.cells[THREAD.kernelThread] = kernelThread();
     add(this.cells, THREAD.starts, 1);
     this.#adopt(start.topology);
     this.clock = new Sweeper(this, () => this.#hasLimitedAge);
@@ -317,6 +320,16 @@ export class DataThread implements ThreadContext {
     const untilMs = performance.now() + ARRIVAL_GRACE_MS;
     while (this.#arriving.size > 0 && performance.now() < untilMs) await setTimeout(ARRIVAL_TICK_MS);
     for (const client of this.#arriving) client.close();
+  }
+}
+
+/** The number of this thread in the kernel; 0 where that does not tell. */
+function kernelThread(): number {
+  try {
+    return Number(basename(readlinkSync('/proc/thread-self')));
+  } catch (error) {
+    if (isErrno(error)) return 0;
+    throw error;
   }
 }
 

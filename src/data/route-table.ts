@@ -15,9 +15,9 @@ export type RouteStatus = BoundRoute & {
 
 export class RouteTable {
   #entries: Map<string, Entry>;
-  /** Answers of listeners that are still to come. */
-  #awaited = 0;
-  #waiters: { resolve(): void; reject(error: Error): void }[] = [];
+  /** Answers of listeners that are still to come, by thread. */
+  readonly #awaited = new Map<number, number>();
+  #waiters: ((failure: Error | null) => void)[] = [];
   #failure: Error | null = null;
 
   constructor(routes: readonly RouteConfig[]) {
@@ -25,7 +25,7 @@ export class RouteTable {
   }
 
   /** Takes over a changed list; a route that keeps its name keeps its counters. */
-  replace(routes: readonly RouteConfig[], threads: number): void {
+  replace(routes: readonly RouteConfig[], threads: readonly number[]): void {
     const taken = new Set(routes.flatMap(({ name }) => this.#entries.get(name)?.bound.index ?? []));
     const free = Array.from({ length: MAX_ROUTES }, (_, index) => index).filter((index) => !taken.has(index));
     const before = this.#entries;
@@ -50,29 +50,29 @@ export class RouteTable {
     return [...this.#entries.values()].some(isSame);
   }
 
-  /** So many threads will now say what became of each route. */
-  expect(threads: number): void {
-    this.#failure = null;
-    this.#awaited = threads * this.#entries.size;
+  /** These threads will now say what became of each route. */
+  expect(threads: readonly number[]): void {
+    if (this.#awaited.size === 0) this.#failure = null;
+    for (const thread of threads) this.#awaited.set(thread, this.#entries.size);
+    this.#settle();
   }
 
-  /** Resolves when all that is awaited has been said. @throws the first failure */
-  settled(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
+  /** Resolves when all that is awaited has been said, with the first failure or null. */
+  settled(): Promise<Error | null> {
+    return new Promise((resolve) => {
+      this.#waiters.push(resolve);
       this.#settle();
     });
   }
 
-  /** Those who would have said what is awaited are gone. */
-  gaveUp(error: Error): void {
-    if (this.#awaited === 0) return;
+  /** The thread says no more; nobody else is affected. */
+  gone(thread: number, error: Error): void {
+    if (!this.#awaited.delete(thread)) return;
     this.#failure ??= error;
-    this.#awaited = 0;
     this.#settle();
   }
 
-  listening(name: string, port: number): void {
+  listening(thread: number, name: string, port: number): void {
     const entry = this.#entries.get(name);
     if (entry !== undefined) {
       entry.port = port;
@@ -80,19 +80,17 @@ export class RouteTable {
       // Threads that start later bind what port 0 has become.
       entry.bound = { ...entry.bound, listen: { ...entry.bound.listen, port } };
     }
-    this.#awaited--;
-    this.#settle();
+    this.#heard(thread);
   }
 
-  failed(name: string, error: Error): void {
+  failed(thread: number, name: string, error: Error): void {
     const entry = this.#entries.get(name);
     if (entry !== undefined) {
       entry.port = null;
       entry.problem = error.message;
     }
     this.#failure ??= error;
-    this.#awaited--;
-    this.#settle();
+    this.#heard(thread);
   }
 
   bound(): readonly BoundRoute[] {
@@ -113,14 +111,18 @@ export class RouteTable {
     }));
   }
 
+  #heard(thread: number): void {
+    const left = (this.#awaited.get(thread) ?? 0) - 1;
+    if (left > 0) this.#awaited.set(thread, left);
+    else this.#awaited.delete(thread);
+    this.#settle();
+  }
+
   #settle(): void {
-    if (this.#awaited > 0) return;
+    if (this.#awaited.size > 0) return;
     const waiters = this.#waiters;
     this.#waiters = [];
-    for (const waiter of waiters) {
-      if (this.#failure === null) waiter.resolve();
-      else waiter.reject(this.#failure);
-    }
+    for (const resolve of waiters) resolve(this.#failure);
   }
 }
 

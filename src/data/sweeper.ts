@@ -1,8 +1,9 @@
 /**
  * Looks after sessions about once a second. Thousands may be open and do nothing, so all are visited only where some
- * setting limits their time; else only those that are watched, because bytes are queued or only the server has ended.
+ * setting limits their time; else only those that are watched, because bytes are queued or only the server has ended. That
+ * it comes to that is what the main thread goes by to see that the thread is well (thread-watch.ts).
  */
-import { THREAD } from '../shared/counters.ts';
+import { add, THREAD } from '../shared/counters.ts';
 import { probeServers } from './bare-wire.ts';
 import type { CoarseClock, OpenSession, ThreadContext } from './thread-context.ts';
 
@@ -17,6 +18,7 @@ export class Sweeper implements CoarseClock {
     this.#context = context;
     this.#isAgeLimited = isAgeLimited;
     this.#timer = setInterval(() => this.#sweep(), SWEEP_MS);
+    add(context.cells, THREAD.beats, 1);
   }
 
   get second(): number {
@@ -29,6 +31,7 @@ export class Sweeper implements CoarseClock {
 
   #sweep(): void {
     this.#second++;
+    add(this.#context.cells, THREAD.beats, 1);
     const { sessions, watched, cells, connectErrors, transport } = this.#context;
     const { idleTimeoutMs } = this.#context.config().limits;
     const isTimeLimited = idleTimeoutMs > 0 || this.#isAgeLimited();

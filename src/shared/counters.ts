@@ -153,6 +153,12 @@ const THREAD_CELLS = {
   trackerGaveUp: 1,
   logLinesSuppressed: 1,
   starts: 1,
+  /** Goes on by one about every second, as long as the event loop turns; see thread-watch.ts. */
+  beats: 1,
+  /** How often it was ended because it did not. The one cell that the main thread counts in. */
+  hangs: 1,
+  /** Its number in the kernel; 0 where that is not known. */
+  kernelThread: 1,
   errorsOther: 1,
   errorNumbers: ERROR_NUMBER_CELLS,
   errorCounts: ERROR_NUMBER_CELLS,

@@ -95,6 +95,7 @@ export function facts(changes: Partial<Facts> = {}): Facts {
     routes: rwAndRo,
     isOutOfReach: () => false,
     threadsAlive: () => threads,
+    threadPulses: () => Array.from({ length: threads }, () => 'beating' as const),
     isDraining: () => false,
     drain: () => null,
     listSessions: () => Promise.resolve([]),

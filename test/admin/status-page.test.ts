@@ -37,7 +37,12 @@ t.test(
         member('db-2:3306', { state: 'UNREACHABLE', acceptsReads: false, reason: 'no answer for 3 s' }),
       ],
     };
-    const sources = facts({ topology: () => topology, threadsAlive: () => 0, isDraining: () => true });
+    const sources = facts({
+      topology: () => topology,
+      threadsAlive: () => 0,
+      threadPulses: () => ['silent', 'absent'],
+      isDraining: () => true,
+    });
     threadCells(sources.counters, 0)[routeOffset(0) + ROUTE.sessionsHeld] = 4;
     const page = render(sources);
     t.match(page, '<title>NOT READY · Fairlead</title>');
@@ -45,6 +50,7 @@ t.test(
     t.match(alarms, 'The group has lost its quorum.');
     t.match(alarms, 'Not ready: the router is stopping.');
     t.match(alarms, 'Route rw: no member takes writes (db-2:3306: no answer for 3 s)');
+    t.match(alarms, '1 of 2 data threads hang.');
     t.match(alarms, '2 of 2 data threads are not running.');
     t.ok(page.indexOf('Alarms') < page.indexOf('Primary'), 'before everything else');
     t.match(page, /<div class="figure bad"><span>Primary<\/span><strong>none<\/strong>/);

@@ -89,6 +89,7 @@ t.test('seeds and a user are enough: everything else has a default', async (t) =
       connectErrorMemoryMs: 3_600_000,
       idleTimeoutMs: 0,
       clientKeepAliveMs: 60_000,
+      hungThreadTimeoutMs: 10_000,
       maxHandshakeBytes: 262_144,
     },
     reads: {

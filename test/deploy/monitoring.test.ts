@@ -22,6 +22,10 @@ t.test('a router whose cluster fails, watched by Prometheus', { skip: noParts },
   t.teardown(() => sandbox.close());
   const prometheusPart = await sandbox.part('prometheus');
   await runCommand(prometheusPart.command('promtool', ['check', 'rules', ALERTS]));
+  await t.test('servers without a group lose their primary, and no quorum', async (t) => {
+    const folder = t.testdir({ 'rules.test.yaml': QUORUM_RULES });
+    await runCommand(prometheusPart.command('promtool', ['test', 'rules', join(folder, 'rules.test.yaml')]));
+  });
   const group = await sandbox.startGroup({ size: 3 });
   const seeds = group.members.map(({ address }) => address);
   const router = await RouterProcess.start(t, sandbox, { seeds, flags: ['--hold-timeout=5s'] });
@@ -184,3 +188,25 @@ const dashboardSchema = z.object({
   ),
   annotations: z.object({ list: z.array(z.looseObject({ name: z.string(), expr: z.string() })) }),
 });
+
+/** Two clusters that have lost everything, as Prometheus sees them: promtool plays the series and says what differs. */
+const QUORUM_RULES = `
+rule_files: ["${ALERTS}"]
+evaluation_interval: 5s
+tests:
+  - interval: 5s
+    input_series:
+      - { series: 'fairlead_topology_has_primary{job="async"}', values: "0x20" }
+      - { series: 'fairlead_topology_has_quorum{job="async"}', values: "0x20" }
+      - { series: 'fairlead_topology_info{job="async", mode="single-primary", group_name=""}', values: "1x20" }
+      - { series: 'fairlead_topology_has_primary{job="group"}', values: "0x20" }
+      - { series: 'fairlead_topology_has_quorum{job="group"}', values: "0x20" }
+      - { series: 'fairlead_topology_info{job="group", mode="single-primary", group_name="aaaa"}', values: "1x20" }
+    promql_expr_test:
+      - expr: ALERTS{alertstate="firing"}
+        eval_time: 1m
+        exp_samples:
+          - { labels: 'ALERTS{alertname="FairleadNoPrimary", alertstate="firing", job="async", severity="critical"}', value: 1 }
+          - { labels: 'ALERTS{alertname="FairleadNoPrimary", alertstate="firing", job="group", severity="critical"}', value: 1 }
+          - { labels: 'ALERTS{alertname="FairleadNoQuorum", alertstate="firing", job="group", severity="critical"}', value: 1 }
+`;

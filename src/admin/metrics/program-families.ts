@@ -120,6 +120,17 @@ export function programFamilies(
     },
     gauge('fairlead_data_threads', 'Data threads configured.', () => sources.threads),
     gauge('fairlead_data_threads_alive', 'Data threads running now.', () => sources.threadsAlive()),
+    {
+      kind: 'gauge',
+      name: 'fairlead_data_threads_hung',
+      help: 'Data threads whose event loop has not turned for seconds; hung ones are ended and started again.',
+      labelNames: [],
+      collect: (write) =>
+        write(
+          NO_LABELS,
+          sources.threadPulses().filter((pulse) => pulse === 'silent' || pulse === 'stuck').length,
+        ),
+    },
     ...threadFamilies(counters),
     serverErrors(counters),
     {
@@ -170,6 +181,12 @@ function threadFamilies(counters: CounterReader): readonly Family[] {
       'fairlead_data_thread_starts_total',
       'Starts of the data thread; more than one means that it died and came back.',
       'starts',
+    ),
+    perThread(
+      'counter',
+      'fairlead_data_thread_hangs_total',
+      'Times the data thread was ended because its event loop did not turn for limits.hungThreadTimeout.',
+      'hangs',
     ),
     perThread(
       'gauge',

@@ -96,6 +96,7 @@ ${badge(readiness.isReady ? 'good' : 'bad', readiness.isReady ? 'ready' : 'not r
 /** Everything that needs an operator, in words. */
 function alarmsOf(sources: AdminSources, topology: Topology, readiness: Readiness): readonly string[] {
   const dead = sources.threads - sources.threadsAlive();
+  const hung = sources.threadPulses().filter((pulse) => pulse === 'silent' || pulse === 'stuck').length;
   const problem = sources.guideline?.().problem ?? '';
   return [
     ...topology.alarms,
@@ -104,6 +105,7 @@ function alarmsOf(sources: AdminSources, topology: Topology, readiness: Readines
     ...readiness.routes
       .filter((route) => !route.canRoute)
       .map((route) => `Route ${route.name}: ${route.reason}`),
+    ...(hung > 0 ? [`${hung} of ${sources.threads} data threads hang.`] : []),
     ...(dead > 0 ? [`${dead} of ${sources.threads} data threads are not running.`] : []),
   ];
 }

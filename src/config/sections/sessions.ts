@@ -93,6 +93,13 @@ export const limits = z.strictObject({
     max: '9h',
     default: '1m',
   }),
+  hungThreadTimeout: duration({
+    doc: 'A data thread whose event loop has not turned for so long is taken to hang: it is ended, its sessions with it, and started again; 0 for never.',
+    why: 'A thread that hangs keeps its share of the new connections waiting. Not counted is time in which the whole process stood still, the main thread was late too, or the system gave the thread no processor. Less than 4 s counts as 4 s. Set 0 to stop in a debugger.',
+    min: '0',
+    max: '1h',
+    default: '10s',
+  }),
   maxHandshakeBytes: size({
     doc: 'Largest HandshakeResponse41 accepted from a client that is not authenticated yet.',
     why: 'Bounds what a stranger can make the router keep. Servers allow 64 KiB of connection attributes.',
