@@ -148,8 +148,7 @@ class Control implements ControlPlane {
       leaveMs: () => this.#config.drain.graceMs,
       onChange: (report) => {
         recordReport(this.#events, report);
-        for (const [address, watch] of this.#watches)
-          watch.follow(this.#discovery.destination(address)?.dialHost ?? null);
+        for (const [address, watch] of this.#watches) watch.follow(this.#discovery.given(address));
         this.#schedule.note(`discovery by ${report.name}`, 'news');
       },
     });
@@ -338,8 +337,9 @@ class Control implements ControlPlane {
       if (this.#watches.has(address)) continue;
       const target = parseAddress(address);
       if (target === null) continue;
-      const { isFullName = false, dialHost = null } = this.#discovery.destination(address) ?? {};
-      this.#watches.set(address, this.#createWatch({ ...target, isFullName, dialHost }));
+      const { isFullName = false } = this.#discovery.destination(address) ?? {};
+      const given = this.#discovery.given(address);
+      this.#watches.set(address, this.#createWatch({ ...target, isFullName, given }));
       isAdded = true;
     }
     return isAdded;

@@ -19,7 +19,7 @@ import { type ControlSession, openControlSession, type ProbeOutcome } from './co
 import { Deadline } from './deadline.ts';
 import type { Urgency } from './decision-schedule.ts';
 import { MetadataReader } from './metadata/metadata-reader.ts';
-import { createNameWatch, type NameWatch } from './name-watch.ts';
+import { createNameWatch, type GivenAddress, type NameWatch } from './name-watch.ts';
 import { type Backoff, createBackoff, createSteadyJitter, type SteadyJitter, withJitter } from './pace.ts';
 import type { MemberWatchOptions, ProbeCounts, WatchSettings } from './watch-options.ts';
 
@@ -68,7 +68,7 @@ export class MemberWatch {
     this.#interval = createSteadyJitter(random);
     this.#names = createNameWatch({
       name: target.isFullName && isIP(target.host) === 0 ? `${target.host}.` : target.host,
-      given: target.dialHost,
+      given: target.given,
       resolver,
       now,
       random,
@@ -150,8 +150,8 @@ export class MemberWatch {
   }
 
   /** Discovery knows where the member is now, or does not know it any more. */
-  follow(dialHost: string | null): void {
-    this.#names.follow(dialHost);
+  follow(given: GivenAddress | null): void {
+    this.#names.follow(given);
   }
 
   close(): void {

@@ -2,6 +2,7 @@
 import type { FailureKind, Lag } from '../../routing/observations.ts';
 import type { Urgency } from './decision-schedule.ts';
 import type { MetadataReaderSettings } from './metadata/metadata-reader.ts';
+import type { GivenAddress } from './name-watch.ts';
 import type { NameResolver } from './resolver.ts';
 import type { ControlAccount } from './server-connection.ts';
 
@@ -25,7 +26,7 @@ export type WatchedAddress = {
   /** Whether `host` is a complete name, for which no search list applies. */
   readonly isFullName: boolean;
   /** The IP address of `host`, where discovery knows it; else it is resolved. */
-  readonly dialHost: string | null;
+  readonly given: GivenAddress | null;
 };
 
 export type MemberWatchOptions = {

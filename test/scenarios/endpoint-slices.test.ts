@@ -1,9 +1,10 @@
-/** A router that finds its members by EndpointSlices, from a stand-in for the Kubernetes API. No DNS knows their names. */
+/** A router that finds its members by EndpointSlices, from a stand-in for the Kubernetes API. DNS does not know their names, until the API is away. */
 import { Buffer } from 'node:buffer';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { createSandbox, waitFor } from '../../src/sandbox/index.ts';
+import { startDnsServer } from '../control/dns-server.ts';
 import { memberBehind } from '../support/clients.ts';
 import { KubeApi } from '../support/kube-api.ts';
 import { RouterProcess } from '../support/router-process.ts';
@@ -16,14 +17,21 @@ t.test('a router behind EndpointSlices', async (t) => {
   t.teardown(() => api.down());
   const members = await Promise.all([0, 1, 2].map((index) => ScriptedMember.start(index, index > 0)));
   t.teardown(() => Promise.all(members.map((member) => member.close())));
+  const ports = members.map((member) => member.port);
   // A slice has one port for all its endpoints, and here each has its own.
-  const publish = (index: number, conditions: Readonly<Record<string, boolean>> = {}): void => {
+  const dns = await startDnsServer();
+  t.teardown(() => dns.close());
+  const publish = (
+    index: number,
+    conditions: Readonly<Record<string, boolean>> = {},
+    host = '127.0.0.1',
+  ): void => {
     api.store.put('endpointslices', 'ns', {
       metadata: { name: `slice-${index}`, labels: { 'kubernetes.io/service-name': 'db' } },
       addressType: 'IPv4',
-      ports: [{ name: 'mysql', port: members[index]?.port }],
+      ports: [{ name: 'mysql', port: ports[index] }],
       endpoints: [
-        { addresses: ['127.0.0.1'], hostname: `db-${index}`, conditions, targetRef: { uid: `uid-${index}` } },
+        { addresses: [host], hostname: `db-${index}`, conditions, targetRef: { uid: `uid-${index}` } },
       ],
     });
   };
@@ -32,7 +40,7 @@ t.test('a router behind EndpointSlices', async (t) => {
   writeFileSync(kubeconfig, kubeconfigOf(api));
   const router = await RouterProcess.start(t, sandbox, {
     seeds: [`kubernetes:///db?kubeconfig=${kubeconfig}`],
-    flags: ['--threads=1', '--dns-servers=127.0.0.1:1'],
+    flags: ['--threads=1', `--dns-servers=${dns.server}`],
   });
 
   const { primary } = await router.untilServing(2);
@@ -55,10 +63,25 @@ t.test('a router behind EndpointSlices', async (t) => {
   );
   t.equal(await memberBehind(router.ports.rw), members[0]?.port, 'without the API nothing changes');
   t.equal((await router.untilServing(2)).members.length, 3);
+
+  // Its pod is made anew elsewhere, and only DNS tells where.
+  const port = ports[1] ?? 0;
+  await members[1]?.close();
+  await router.untilServing(1);
+  const anew = await ScriptedMember.start(1, true, { host: '127.0.0.2', port });
+  t.teardown(() => anew.close());
+  dns.answers.set('db-1.db.ns.svc.cluster.local', {
+    kind: 'addresses',
+    addresses: ['127.0.0.2'],
+    ttlSeconds: 1,
+  });
+  await router.untilServing(2);
+
+  publish(1, {}, '127.0.0.2');
   await api.up();
   api.store.delete('endpointslices', 'ns', 'slice-2');
   await router.untilServing(1);
-  t.equal(await memberBehind(router.ports.ro), members[1]?.port);
+  t.equal(await memberBehind(router.ports.ro), port);
 });
 
 function kubeconfigOf(api: KubeApi): string {

@@ -30,9 +30,14 @@ export class ScriptedMember {
     this.#server = server;
   }
 
-  static async start(index: number, isReadOnly: boolean): Promise<ScriptedMember> {
+  /** @param place default: any port of 127.0.0.1 */
+  static async start(
+    index: number,
+    isReadOnly: boolean,
+    place: { readonly host?: string; readonly port?: number } = {},
+  ): Promise<ScriptedMember> {
     const uuid = `00000000-0000-4000-8000-${String(index).padStart(12, '0')}`;
-    const server = await ScriptedServer.start((peer) => member.#serve(peer));
+    const server = await ScriptedServer.start((peer) => member.#serve(peer), place.host, place.port);
     const member: ScriptedMember = new ScriptedMember(uuid, isReadOnly, server);
     return member;
   }

@@ -5,6 +5,7 @@
  * of them under its former name; and after that, its sessions need time to end in good order.
  */
 import { type Destination, mergeDestinations } from '../../../routing/destinations.ts';
+import type { GivenAddress } from '../name-watch.ts';
 import type { CreateSource, DestinationSource, SourceContext, SourceReport } from './source.ts';
 
 export type Discovery = {
@@ -18,6 +19,8 @@ export type Discovery = {
   terminating(): ReadonlySet<string>;
   /** What the sources know of `address`; null where none names it. */
   destination(address: string): Destination | null;
+  /** Where `address` is dialled, as far as a source knows without asking for its name. */
+  given(address: string): GivenAddress | null;
   reports(): readonly SourceReport[];
   /** Takes these sources instead; those that were there already stay. What the others found is dropped. */
   use(sources: readonly SourceSpec[]): void;
@@ -103,6 +106,17 @@ class SourceSet implements Discovery {
     return this.destinations().find((destination) => destination.address === address) ?? null;
   }
 
+  given(address: string): GivenAddress | null {
+    const host = this.destination(address)?.dialHost ?? null;
+    if (host === null) return null;
+    const isCurrent = this.#ownReports().some(
+      (report) =>
+        report.isCurrent &&
+        report.destinations.some((one) => one.address === address && one.dialHost === host),
+    );
+    return { host, isCurrent };
+  }
+
   reports(): readonly SourceReport[] {
     const remembered = this.#remembered.length === 0 ? [] : [rememberedReport(this.#remembered)];
     return [...this.#ownReports(), ...remembered];
@@ -185,6 +199,7 @@ function rememberedReport(destinations: readonly Destination[]): SourceReport {
     name: 'state file',
     destinations,
     lastSuccessAtMs: null,
+    isCurrent: false,
     failure: null,
     successes: 0,
     failures: 0,

@@ -17,6 +17,8 @@ export type SourceReport = {
   readonly destinations: readonly Destination[];
   /** Wall clock; null while it has never succeeded. */
   readonly lastSuccessAtMs: number | null;
+  /** Whether the last answer was a good one, whatever else may be amiss. */
+  readonly isCurrent: boolean;
   /** What went wrong since then; null while nothing has. */
   readonly failure: SourceFailure | null;
   readonly successes: number;
@@ -71,6 +73,7 @@ export function createSourceLedger(
     name,
     destinations: initial,
     lastSuccessAtMs: null,
+    isCurrent: false,
     failure: null,
     successes: 0,
     failures: 0,
@@ -91,12 +94,13 @@ export function createSourceLedger(
         ...report,
         destinations: isTooMany ? found.slice(0, MAX_DESTINATIONS) : found,
         lastSuccessAtMs: Date.now(),
+        isCurrent: true,
         failure: isTooMany ? tooMany(found.length) : flaw,
         successes: report.successes + 1,
       });
     },
     fail({ code, message }) {
-      become({ ...report, failure: { code, message }, failures: report.failures + 1 });
+      become({ ...report, isCurrent: false, failure: { code, message }, failures: report.failures + 1 });
     },
   };
 }
