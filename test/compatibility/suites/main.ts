@@ -1,8 +1,7 @@
 /** `npm run suites`: the tests of clients' authors, direct and through the router, into docs/compatibility.md. */
 import { parseArgs } from 'node:util';
 import { createSandbox, type Server } from '../../../src/sandbox/index.ts';
-import { markdownTable, readPart, readTable, writePart } from '../document.ts';
-import { createSite } from '../lab.ts';
+import { createSite, type Site } from '../lab.ts';
 import { type Mode, modeNamed, PASSTHROUGH } from '../modes.ts';
 import { C_API } from './c-api.ts';
 import { CONNECTOR_J } from './connector-j.ts';
@@ -12,8 +11,9 @@ import { DJANGO } from './django.ts';
 import { MYSQLCLIENT } from './mysqlclient.ts';
 import { PHP } from './php.ts';
 import { PYMYSQL } from './pymysql.ts';
+import { recordRun } from './report.ts';
 import { SQLALCHEMY_WITH_MYSQLCLIENT, SQLALCHEMY_WITH_PYMYSQL } from './sqlalchemy.ts';
-import { compareResults, countResults, type Suite, type SuiteTarget } from './suite.ts';
+import { compareResults, countResults, type Suite, type SuiteResults, type SuiteTarget } from './suite.ts';
 
 type Run = {
   readonly tls: boolean;
@@ -62,81 +62,69 @@ const NAMES = { mysql: 'MySQL 9.7', mariadb: 'MariaDB 11.8' } as const satisfies
   string
 >;
 
-/** `--only "mysqlclient,Django"` runs these suites, and leaves the rows of others as they are. */
-const { only } = parseArgs({ options: { only: { type: 'string' } } }).values;
-const wanted = only?.split(',').map((name) => name.trim());
+/**
+ * `--only "mysqlclient,Django"` runs these suites and `--server mariadb` those on that server; the rows of others stay as they
+ * are. `--tests "a,b"` runs these tests of the suite alone, and writes nothing down.
+ */
+const { values: options } = parseArgs({
+  options: { only: { type: 'string' }, server: { type: 'string' }, tests: { type: 'string' } },
+});
+const wanted = listOf(options.only);
+const tests = listOf(options.tests);
+const order = {
+  servers: Object.values(NAMES),
+  suites: RUNS.flatMap((run) => run.suites.map((suite) => nameOf(suite, run))),
+};
 
 const sandbox = await createSandbox({ log: console.log });
-const counts: (string | number)[][] = [];
-const differences: string[][] = [];
-const failures: string[][] = [];
 try {
   for (const kind of ['mysql', 'mariadb'] as const) {
+    if (options.server !== undefined && options.server !== kind) continue;
     const site = await createSite(SCOPE, sandbox, kind, MODES);
-    const { server, certificates } = site;
-    for (const { tls, compress = false, suites, modes } of RUNS) {
-      const target = (port: number): SuiteTarget => ({
-        ...{ host: server.host, port, server, tls, compress },
-        certificateAuthority: certificates.ca,
-      });
-      for (const suite of suites) {
-        if (wanted !== undefined && !wanted.includes(suite.name)) continue;
-        await suite.prepare(server);
-        const direct = await suite.run(sandbox, target(server.port));
-        const how = [...(tls ? ['with TLS'] : []), ...(compress ? ['compressed'] : [])];
-        const names = [NAMES[kind], [suite.name, ...how].join(', ')];
-        counts.push([...names, 'direct', ...Object.values(countResults(direct)), '']);
-        for (const [test, result] of direct) {
-          if (result.startsWith('failed'))
-            failures.push([...names, test, result.replace(/^failed:? *-? */, '')]);
-        }
-        for (const mode of modes) {
-          const how = `${mode.client} / ${mode.server}`;
-          const routed = await suite.run(sandbox, target(site.portOf(mode)));
-          const found = compareResults(direct, routed);
-          counts.push([...names, how, ...Object.values(countResults(routed)), found.length]);
-          for (const { test, direct, routed } of found)
-            differences.push([...names, how, test, direct, routed]);
-          console.log([...(counts.at(-1) ?? []), ...found.map(({ test }) => test)].join(', '));
-        }
+    for (const run of RUNS) {
+      for (const suite of run.suites) {
+        if (wanted === undefined || wanted.includes(suite.name)) await runDirectAndRouted(suite, run, site);
       }
     }
     await site.router.stop();
-    await server.stop();
+    await site.server.stop();
   }
 } finally {
   await sandbox.close();
 }
 
-const HEADS = {
-  counts: ['server', 'suite', 'client TLS / server TLS', 'passed', 'skipped', 'failed', 'different'],
-  differences: ['server', 'suite', 'mode', 'test', 'direct', 'through the router'],
-  failures: ['server', 'suite', 'test', 'what it says'],
-};
-const before = await readPart('suites');
-const allDifferences = merged(HEADS.differences, differences);
-await writePart(
-  'suites',
-  [
-    markdownTable(HEADS.counts, merged(HEADS.counts, counts)),
-    allDifferences.length === 0
-      ? 'No test has another result through the router than without it.'
-      : markdownTable(HEADS.differences, allDifferences),
-    'These fail without the router too:',
-    markdownTable(HEADS.failures, merged(HEADS.failures, failures)),
-  ].join('\n\n'),
-);
-
-type Row = readonly (string | number)[];
-
-/** With the rows of suites that were not run now, MySQL's first. */
-function merged(head: readonly string[], rows: readonly Row[]): readonly Row[] {
-  const others = readTable(before, head).filter(
-    ([, suite = '']) => wanted !== undefined && !wanted.includes(suite.split(', ')[0] ?? ''),
-  );
-  return [...others, ...rows].toSorted((a, b) => serverRank(a) - serverRank(b));
+async function runDirectAndRouted(suite: Suite, run: Run, site: Site): Promise<void> {
+  const { server, certificates } = site;
+  const runAt = async (how: string, port: number): Promise<SuiteResults> => {
+    const { tls, compress = false } = run;
+    const began = Date.now();
+    const target: SuiteTarget = {
+      ...{ host: server.host, port, server, tls, compress },
+      certificateAuthority: certificates.ca,
+    };
+    const results = await suite.run(sandbox, target, tests);
+    const seconds = Math.round((Date.now() - began) / 1000);
+    console.log(`${names.join(', ')}, ${how}: ${JSON.stringify(countResults(results))} in ${seconds} s`);
+    return results;
+  };
+  const names = [NAMES[server.kind], nameOf(suite, run)] as const;
+  await suite.prepare(server);
+  const direct = await runAt('direct', server.port);
+  if (tests !== undefined) console.log(Object.fromEntries(direct));
+  const routed: { mode: string; results: SuiteResults }[] = [];
+  for (const mode of run.modes) {
+    const how = `${mode.client} / ${mode.server}`;
+    const results = await runAt(how, site.portOf(mode));
+    for (const difference of compareResults(direct, results)) console.log(difference);
+    routed.push({ mode: how, results });
+  }
+  if (tests === undefined) await recordRun({ server: names[0], suite: names[1], direct, routed }, order);
 }
 
-function serverRank([server]: Row): number {
-  return Object.values<unknown>(NAMES).indexOf(server);
+function nameOf({ name }: Suite, { tls, compress = false }: Run): string {
+  return [name, ...(tls ? ['with TLS'] : []), ...(compress ? ['compressed'] : [])].join(', ');
+}
+
+function listOf(names: string | undefined): readonly string[] | undefined {
+  return names?.split(',').map((name) => name.trim());
 }
