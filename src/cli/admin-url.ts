@@ -4,8 +4,10 @@
 import type { Listen } from '../config/config.ts';
 import { formatHostPort, parseListen } from '../config/values.ts';
 
-/** A URL, or "host:port" for short; null for anything else. */
+/** A URL, or "host:port" for short, or a port of this machine; null for anything else. */
 export function parseAdminUrl(text: string): URL | null {
+  // As a URL a lone number is an address: 8404 would be 0.0.32.212.
+  if (/^:?\d{1,5}$/.test(text)) return URL.parse(`http://127.0.0.1:${text.replace(':', '')}`);
   const url = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`);
   const isPlain = url !== null && url.username === '' && url.password === '' && url.hostname !== '';
   return isPlain ? url : null;

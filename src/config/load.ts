@@ -3,10 +3,11 @@
  * same sources are read anew, secrets included.
  */
 import { readFile } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../shared/message-of.ts';
+import { automaticThreads } from '../shared/thread-memory.ts';
 import type { Config } from './config.ts';
 import { type Layers, layer } from './layers.ts';
 import { type FileRead, type ParsedConfig, parseConfig } from './parse.ts';
@@ -49,7 +50,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   const passwordFile = passwordFileIn(layers, file);
   const parsed = parseConfig(layers, {
     passwordFile: passwordFile === null ? null : await readPassword(passwordFile),
-    availableParallelism: availableParallelism(),
+    automaticThreads: automaticThreads(process.constrainedMemory(), totalmem(), availableParallelism()),
     pathOf: (at, written) => pathOf(layers, file, at, written),
   });
   return parsed.ok ? { ...parsed, originOf: layers.originOf, passwordFile } : parsed;

@@ -23,12 +23,12 @@ export type FileRead =
   | { readonly ok: true; readonly text: string }
   | { readonly ok: false; readonly reason: string };
 
-/** What parsing needs from outside: no file is read and no CPU counted here. */
+/** What parsing needs from outside: no file is read and nothing of the machine asked here. */
 export type ParseContext = {
   /** The password in the file that `cluster.passwordFile` names; null when none is named. */
   readonly passwordFile: FileRead | null;
   /** What `threads: auto` becomes, at least 1. */
-  readonly availableParallelism: number;
+  readonly automaticThreads: number;
   /** The path to open for one that was written at `at`; without it, paths stay as they were written. */
   readonly pathOf?: (at: Path, written: string) => string;
 };
@@ -203,7 +203,7 @@ function toConfig(settings: Settings, context: ParseContext): Config {
       watchIntervalMs: settings.tls.watchInterval,
     },
     admin: settings.admin,
-    threads: settings.threads === 'auto' ? context.availableParallelism : settings.threads,
+    threads: settings.threads === 'auto' ? context.automaticThreads : settings.threads,
     dns: {
       servers: dns.servers,
       timeoutMs: dns.timeout,

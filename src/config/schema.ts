@@ -51,7 +51,7 @@ export const configSchema = z.strictObject({
     .describe('The admin server.'),
   threads: threads({
     doc: 'Data threads that carry the traffic.',
-    why: '`auto` is one per CPU this process may use. Give less to leave CPUs to neighbours.',
+    why: '`auto` is one per CPU this process may use, and under a memory limit (of a container) no more than that has room for: one for each 64 MiB beyond 112 MiB. Give less to leave CPUs to neighbours.',
     max: 128,
   }),
   dns: dns.prefault({}).describe('Asking name servers.'),

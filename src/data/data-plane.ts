@@ -34,6 +34,7 @@ import type {
   ToDataThread,
 } from '../shared/messages.ts';
 import type { Signal } from '../shared/signals.ts';
+import { threadHeapMiB } from '../shared/thread-memory.ts';
 import { descriptorsWarning, sessionsWithinDescriptors } from './descriptors.ts';
 import { GuidelineStore } from './guidelines/guideline-store.ts';
 import { ListenError, tryListen } from './listen-error.ts';
@@ -41,7 +42,6 @@ import { CAN_SHARE_PORTS } from './listener.ts';
 import { createRestartDelay, type RestartDelay } from './restart-delay.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
 import { SessionRequests } from './session-requests.ts';
-import { threadHeapMiB } from './thread-memory.ts';
 import { type HungThread, type ThreadPulse, ThreadWatch } from './thread-watch.ts';
 import { TlsMaterialStore } from './tls/material-store.ts';
 

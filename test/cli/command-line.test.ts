@@ -129,6 +129,9 @@ t.test('the admin server is looked for where this environment would have put it'
   t.equal(urlOf('nonsense'), 'http://127.0.0.1:8404/');
   t.equal(parseAdminUrl('10.0.0.7:8404')?.href, 'http://10.0.0.7:8404/');
   t.equal(parseAdminUrl('https://fairlead.example/')?.href, 'https://fairlead.example/');
+  t.equal(parseAdminUrl('18404')?.href, 'http://127.0.0.1:18404/', 'a port is one of this machine');
+  t.equal(parseAdminUrl(':18404')?.href, 'http://127.0.0.1:18404/');
+  t.equal(parseAdminUrl('99999'), null);
   t.equal(parseAdminUrl('http://user:pw@host'), null);
   t.equal(parseAdminUrl(''), null);
 });

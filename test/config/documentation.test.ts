@@ -29,7 +29,7 @@ t.test('each configuration in the pages is accepted', async (t) => {
     };
     const layers = layer({ file: { name: page, text: yaml }, environment, flags: {} });
     const secret = { ok: true, text: 'secret' } as const;
-    const parsed = parseConfig(layers, { passwordFile: secret, availableParallelism: 2 });
+    const parsed = parseConfig(layers, { passwordFile: secret, automaticThreads: 2 });
     t.same(parsed.ok ? [] : parsed.problems.map(describeProblem), [], `${page}: ${what}`);
   };
   for (const page of PAGES) {

@@ -546,7 +546,7 @@ t.test('random bytes and mutated files never make the parser throw', async (t) =
       environment: { FAIRLEAD_ROUTES: text },
       flags: {},
     });
-    parseConfig(layers, { passwordFile: null, availableParallelism: 1 });
+    parseConfig(layers, { passwordFile: null, automaticThreads: 1 });
     runs++;
   }
   t.comment(`${runs} files`);

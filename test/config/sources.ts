@@ -18,7 +18,7 @@ export function parse({
   passwordFile = null,
 }: TestSources): ParsedConfig {
   const named = file === undefined ? null : { name: 'f.yaml', text: file };
-  return parseConfig(layer({ file: named, environment, flags }), { passwordFile, availableParallelism: 2 });
+  return parseConfig(layer({ file: named, environment, flags }), { passwordFile, automaticThreads: 2 });
 }
 
 /** The least that is a configuration, as a file. */

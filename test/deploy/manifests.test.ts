@@ -72,6 +72,14 @@ t.test('the chart and the base are the same router', { skip: noKubectl || noGo }
     const ports = (manifests: readonly Manifest[]) => servicePorts(only(manifests, 'Service', name));
     t.same(ports(chart), ports(base), `the ports of Service ${name}`);
   }
+  for (const manifests of [base, chart]) {
+    const { spec } = only(manifests, 'Service', 'fairlead-admin');
+    t.match(
+      spec,
+      { publishNotReadyAddresses: true },
+      'the status page of a router that is not ready is found',
+    );
+  }
   t.same(parse(configurationIn(chart)), parse(configurationIn(base)), 'the configuration');
 });
 
@@ -92,7 +100,7 @@ async function judge(t: Test, what: string, manifests: readonly Manifest[]): Pro
   });
   const parsed = parseConfig(read, {
     passwordFile: { ok: true, text: 'secret' },
-    availableParallelism: 2,
+    automaticThreads: 2,
     pathOf: (_at, written) => written,
   });
   t.same(parsed.ok ? [] : parsed.problems, [], `${what}: the router takes its configuration`);

@@ -1,6 +1,6 @@
-/** What a data thread may take of a container's memory. */
+/** How many data threads a container's memory has room for, and what each may take. */
 import t from 'tap';
-import { threadHeapMiB } from '../../src/data/thread-memory.ts';
+import { automaticThreads, threadHeapMiB } from '../../src/shared/thread-memory.ts';
 
 const MIB = 1024 * 1024;
 const MACHINE = 16_384 * MIB;
@@ -29,4 +29,25 @@ t.test('where nothing limits the process, Node decides', async (t) => {
   t.equal(threadHeapMiB(0, MACHINE, 2), null);
   t.equal(threadHeapMiB(MACHINE, MACHINE, 2), null);
   t.equal(threadHeapMiB(2 ** 63, MACHINE, 2), null);
+});
+
+t.test(
+  'a container has as many threads as its memory has room for, however many CPUs its node has',
+  async (t) => {
+    for (const [limitMiB, cpus, threads] of [
+      [128, 64, 1],
+      [256, 1, 1],
+      [256, 64, 2],
+      [512, 64, 6],
+      [1024, 4, 4],
+      [4096, 16, 16],
+    ] as const) {
+      t.equal(automaticThreads(limitMiB * MIB, MACHINE, cpus), threads, `${limitMiB} MiB, ${cpus} CPUs`);
+    }
+  },
+);
+
+t.test('where nothing limits its memory, a router has a thread for each CPU', async (t) => {
+  t.equal(automaticThreads(0, MACHINE, 64), 64);
+  t.equal(automaticThreads(2 ** 64, MACHINE, 64), 64);
 });
