@@ -4,6 +4,7 @@
  */
 import { missingTransactions } from './gtid-sets.ts';
 import {
+  type Channel,
   type Decision,
   type DecisionInput,
   type Lag,
@@ -41,23 +42,30 @@ export function preferReads(input: DecisionInput, decision: Decision): Decision 
   const primary = decision.topology.members.find(({ address }) => address === decision.topology.primary);
   const executed =
     reads.maxQueue === 0 ? '' : (observations.get(primary?.address ?? '')?.answer?.gtids ?? '');
+  const isSourceWell = primary !== undefined && observations.get(primary.address)?.failure === null;
+  const mayStandStill = decision.memory.kind === 'plain' && isSourceWell;
   const behind = new Set<string>();
+  const standing = new Set<string>();
   for (const member of decision.topology.members) {
     const key = member.id || member.address;
-    if (
-      isMemberBehind(lagOf(input, observations.get(member.address), member, executed), reads, before.has(key))
-    )
-      behind.add(key);
+    const lag = lagOf(input, observations.get(member.address), member, executed);
+    const standsStill = mayStandStill && member !== primary && lag !== null && receivesNothing(lag);
+    if (standsStill && reads.maxLagSeconds > 0) standing.add(key);
+    if (standing.has(key) || isMemberBehind(lag, reads, before.has(key))) behind.add(key);
   }
   const readers = decision.topology.members.filter((member) => member.acceptsReads && !member.acceptsWrites);
   const areAllBehind = readers.every((member) => behind.has(member.id || member.address));
   const leavesOut = !areAllBehind || reads.whenAllBehind === 'leave-out';
   const members = decision.topology.members.map((member): Member => {
-    const isLate = behind.has(member.id || member.address) && !member.acceptsWrites && member.acceptsReads;
+    const key = member.id || member.address;
+    const isLate = behind.has(key) && !member.acceptsWrites && member.acceptsReads;
+    const reason = standing.has(key)
+      ? 'receives nothing from its source'
+      : 'behind by more than the limit for reads';
     const preference = preferenceOf(member, reads, input.hints?.get(member.address));
     return {
       ...member,
-      ...(isLate ? { reason: 'behind by more than the limit for reads', acceptsReads: !leavesOut } : {}),
+      ...(isLate ? { reason, acceptsReads: !leavesOut } : {}),
       ...(preference === null ? {} : { preference }),
     };
   });
@@ -73,6 +81,17 @@ function isMemberBehind(lag: Lag | null, reads: ReadSettings, wasBehind: boolean
 }
 
 /**
+ * A replica whose receiver has no connection to its source, or that has no channel at all, such as a source of former times, does not
+ * know how far behind it is; while its source is well, it falls back ever further.
+ */
+function receivesNothing({ seconds, channels }: MemberLag): boolean {
+  if (channels === null) return false;
+  return channels.length === 0 ? seconds === null : channels.some(({ isReceiving }) => !isReceiving);
+}
+
+type MemberLag = Lag & { readonly channels: readonly Channel[] | null };
+
+/**
  * Null while the member is silent: then it is as far behind as it was. Where it tells no queue, what the primary has
  * executed and it has not stands for it: the two are asked up to a second apart, so it may look that much worse.
  */
@@ -81,12 +100,13 @@ function lagOf(
   observation: Observation | undefined,
   member: Member,
   executedByPrimary: string,
-): Lag | null {
+): MemberLag | null {
   const answer = standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs);
   if (answer === null || answer.serverUuid !== member.id) return null;
-  const { lag, gtids } = answer;
-  if (lag.transactions !== null || executedByPrimary === '' || gtids === undefined) return lag;
-  return { ...lag, transactions: missingTransactions(executedByPrimary, gtids) };
+  const { lag, gtids, channels } = answer;
+  if (lag.transactions !== null || executedByPrimary === '' || gtids === undefined)
+    return { ...lag, channels };
+  return { ...lag, transactions: missingTransactions(executedByPrimary, gtids), channels };
 }
 
 /** Null for a member like all others. */

@@ -5,7 +5,7 @@ import { createSandbox, type Replication, type Server } from '../../src/sandbox/
 import { RouterProcess } from '../support/router-process.ts';
 import type { Scope } from '../support/scope.ts';
 import { tellTopology } from './group-faults.ts';
-import type { Fault, Watched } from './stage.ts';
+import type { Fault, Forgone, Watched } from './stage.ts';
 
 export type AsyncStage = Watched & { readonly replication: Replication };
 
@@ -73,7 +73,7 @@ export const ASYNC_FAULTS: Readonly<Record<string, Fault<AsyncStage>>> = {
     await pause(2000);
     await tellTopology(stage, note);
   },
-  'promoted-beside-a-living-source': async (stage, note) => {
+  'promoted-beside-a-living-source': async (stage, note, forgo) => {
     const [source, replica, other] = await sourceFirst(stage);
     await replica.query('STOP REPLICA');
     await replica.query('RESET REPLICA ALL');
@@ -81,6 +81,7 @@ export const ASYNC_FAULTS: Readonly<Record<string, Fault<AsyncStage>>> = {
     await pause(4000);
     await tellTopology(stage, note);
     await stage.replication.demote(source);
+    forgo(await onlyOn(source, replica, note));
     await stage.replication.follow(source, replica);
     await stage.replication.follow(other, replica);
   },
@@ -93,15 +94,9 @@ export const ASYNC_FAULTS: Readonly<Record<string, Fault<AsyncStage>>> = {
     await stage.replication.follow(other, replica);
     await pause(3000);
     await source.start(['--super-read-only=ON']);
-    const had = await source.query('SELECT id FROM app.writes');
-    const ids = new Set(had.map(({ id }) => Number(id)));
-    for (const { id } of await replica.query('SELECT id FROM app.writes')) ids.delete(Number(id));
-    note(`${ids.size} writes were on the source alone, as may be with asynchronous replication`);
-    forgo({ ids, transactions: ids.size });
-    await source.query('SET GLOBAL super_read_only = OFF');
-    await source.query('RESET BINARY LOGS AND GTIDS');
-    await source.query('DROP DATABASE app');
-    await source.query('RESET BINARY LOGS AND GTIDS');
+    await pause(3000);
+    await tellTopology(stage, note);
+    forgo(await onlyOn(source, replica, note));
     await stage.replication.follow(source, replica);
   },
   'source-frozen': async (stage, note) => {
@@ -112,6 +107,14 @@ export const ASYNC_FAULTS: Readonly<Record<string, Fault<AsyncStage>>> = {
     source.thaw();
   },
 };
+
+/** What was acknowledged by one alone: with asynchronous replication, and of two that are writable, that may be. */
+async function onlyOn(former: Server, heir: Server, note: (text: string) => void): Promise<Forgone> {
+  const ids = new Set((await former.query('SELECT id FROM app.writes')).map(({ id }) => Number(id)));
+  for (const { id } of await heir.query('SELECT id FROM app.writes')) ids.delete(Number(id));
+  note(`${ids.size} writes are on the former source alone`);
+  return { ids, transactions: ids.size };
+}
 
 async function sourceFirst({ members, writer }: AsyncStage): Promise<readonly [Server, Server, Server]> {
   const source = await writer();

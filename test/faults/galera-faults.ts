@@ -81,7 +81,7 @@ export const GALERA_FAULTS: Readonly<Record<string, Fault<GaleraStage>>> = {
   },
   'paused-by-flow-control': async (stage, note) => {
     const node = await readerOf(stage);
-    await node.query('SET GLOBAL wsrep_provider_options = "gcs.fc_limit=1"');
+    await node.query('SET GLOBAL wsrep_provider_gcs_fc_limit = 1');
     const connection = await node.connect();
     connection.on('error', () => undefined);
     await connection.query('FLUSH TABLES WITH READ LOCK');
@@ -89,7 +89,7 @@ export const GALERA_FAULTS: Readonly<Record<string, Fault<GaleraStage>>> = {
     await tellTopology(stage, note);
     await connection.query('UNLOCK TABLES');
     connection.destroy();
-    await node.query('SET GLOBAL wsrep_provider_options = "gcs.fc_limit=16"');
+    await node.query('SET GLOBAL wsrep_provider_gcs_fc_limit = 16');
   },
   'rejecting-reader': async (stage, note) => {
     const node = await readerOf(stage);
@@ -105,17 +105,17 @@ export const GALERA_FAULTS: Readonly<Record<string, Fault<GaleraStage>>> = {
     await Promise.all(others.map((each) => each.kill()));
     await pause(9000);
     await tellTopology(stage, note);
-    await node.query("SET GLOBAL wsrep_provider_options = 'pc.bootstrap=true'");
+    await node.query('SET GLOBAL wsrep_provider_pc_bootstrap = ON');
     for (const each of others) await galera.join(each);
   },
 };
 
 /** As if its cable were cut: it is in no primary component then. */
 async function isolate(stage: GaleraStage, note: (text: string) => void, node: Server): Promise<void> {
-  await node.query("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'");
+  await node.query('SET GLOBAL wsrep_provider_gmcast_isolate = 1');
   await pause(10_000);
   await tellTopology(stage, note);
-  await node.query("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=0'");
+  await node.query('SET GLOBAL wsrep_provider_gmcast_isolate = 0');
   await stage.galera.waitUntilSynced(node);
 }
 

@@ -21,7 +21,8 @@ export const whyUnfitInGalera: WhyUnfit = async (connection) => {
     timeout: 3000,
   });
   const state = String(Object.values(row ?? {})[1] ?? '');
-  return state === 'Synced' ? null : state;
+  // A donor keeps the sessions for reading it has.
+  return ['Synced', 'Donor/Desynced'].includes(state) ? null : state;
 };
 
 /** From the first answer that said so to the last one without another in between. */

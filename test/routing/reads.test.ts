@@ -1,7 +1,7 @@
 /** Which of several members reads should rather go to: by lag, by zone, by weight, by load. */
 import t from 'tap';
 import { decide } from '../../routing/decision.ts';
-import type { Decision, Lag, Observation } from '../../routing/observations.ts';
+import type { Channel, Decision, Lag, Observation } from '../../routing/observations.ts';
 import { isBehind, type ReadSettings } from '../../routing/reads.ts';
 import { type CandidateRoute, candidates, type StrategyName } from '../../routing/strategies.ts';
 import type { Member } from '../../routing/topology.ts';
@@ -33,7 +33,15 @@ t.test('a member is behind over the limit, and until it is at half of it', async
 });
 
 const lagging = (name: string, seconds: number | null): Observation =>
-  says(name, null, { readOnly: true, channels: [], lag: { seconds, transactions: null } });
+  says(name, null, { readOnly: true, channels: [channel(true)], lag: { seconds, transactions: null } });
+const channel = (isReceiving: boolean): Channel => ({
+  sourceUuid: 'uuid-a',
+  sourceServerId: 97,
+  sourceAddress: 'a:3306',
+  isReceiving,
+  isApplying: true,
+  secondsBehind: null,
+});
 const source = says('a', null, { channels: [] });
 
 function readers(decision: Decision): string {
@@ -72,6 +80,32 @@ t.test('reads leave what is behind, come back with hysteresis, and have somewher
     readers(decide(inputOf([source, lagging('b', 99), lagging('c', 99)]))),
     'abc',
     'no limit, no difference',
+  );
+});
+
+t.test('a replica that receives nothing from a source that is well falls back ever further', async (t) => {
+  const limited = { reads: { ...NONE, maxLagSeconds: 10 } };
+  const unknown = { seconds: null, transactions: null };
+  const replica = (name: string, channels: readonly Channel[] | null) =>
+    says(name, null, { readOnly: true, channels, lag: unknown });
+  const well = replica('c', [channel(true)]);
+  const cases: readonly (readonly [what: string, channels: readonly Channel[] | null, readers: string])[] = [
+    ['its receiver has stopped', [channel(false)], 'ac'],
+    ['one of its receivers has', [channel(true), channel(false)], 'ac'],
+    ['it is no replica any more, or not yet', [], 'ac'],
+    ['it receives, and does not know how far it is', [channel(true)], 'abc'],
+    ['the account may not see it', null, 'abc'],
+  ];
+  for (const [what, channels, expected] of cases)
+    t.equal(readers(decide(inputOf([source, replica('b', channels), well], limited))), expected, what);
+  const left = decide(inputOf([source, replica('b', []), well], limited));
+  t.equal(left.topology.members[1]?.reason, 'receives nothing from its source');
+  t.equal(readers(decide(inputOf([source, replica('b', []), well]))), 'abc', 'no limit, no difference');
+  const gone = { ...source, failure: { kind: 'refused', atMs: 0 } as const };
+  t.equal(
+    readers(decide(inputOf([gone, replica('b', [channel(false)]), well], limited))),
+    'bc',
+    'with a source that is gone nobody falls back',
   );
 });
 

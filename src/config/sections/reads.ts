@@ -5,7 +5,7 @@ import { choice, duration, integer, pairs, text } from '../keys.ts';
 export const reads = z.strictObject({
   maxLag: duration({
     doc: 'How far behind a member may be and still get new sessions for reading; it is used again at half of that. 0 for any.',
-    why: 'Where servers tell seconds: asynchronous replication (REPLICATION CLIENT is needed, with MariaDB SLAVE MONITOR) and Aurora. A replica whose applier stands still is behind by any measure. Writes, and sessions that are open, do not mind.',
+    why: 'Where servers tell seconds: asynchronous replication (REPLICATION CLIENT is needed, with MariaDB SLAVE MONITOR) and Aurora. A replica whose applier stands still is behind by any measure, and so is one that receives nothing from a source that is well. Writes, and sessions that are open, do not mind.',
     min: '0',
     max: '1d',
     default: '0',
