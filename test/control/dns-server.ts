@@ -37,14 +37,15 @@ export type DnsServer = {
   close(): void;
 };
 
-export async function startDnsServer(): Promise<DnsServer> {
+/** @param host where it listens */
+export async function startDnsServer(host = '127.0.0.1'): Promise<DnsServer> {
   const answers = new Map<string, DnsAnswer>();
   const asked: string[] = [];
   const askedByTcp: string[] = [];
-  const { udp, tcp, port } = await bindBoth();
+  const { udp, tcp, port } = await bindBoth(host);
   let isClosed = false;
   const state: DnsServer = {
-    server: `127.0.0.1:${port}`,
+    server: `${host}:${port}`,
     answers,
     asked,
     askedByTcp,
@@ -82,15 +83,17 @@ export async function startDnsServer(): Promise<DnsServer> {
 }
 
 /** One port for both, which somebody else may hold for one of them. */
-async function bindBoth(): Promise<{ readonly udp: Socket; readonly tcp: Server; readonly port: number }> {
+async function bindBoth(
+  host: string,
+): Promise<{ readonly udp: Socket; readonly tcp: Server; readonly port: number }> {
   for (let attempt = 0; ; attempt += 1) {
     const udp = createSocket('udp4');
-    udp.bind(0, '127.0.0.1');
+    udp.bind(0, host);
     await once(udp, 'listening');
     const { port } = udp.address();
     const tcp = createServer();
     try {
-      tcp.listen(port, '127.0.0.1');
+      tcp.listen(port, host);
       await once(tcp, 'listening');
       return { udp, tcp, port };
     } catch (error) {

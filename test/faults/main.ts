@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { runInOwnNetwork, say, sayWithTime, withScope } from '../support/console-scope.ts';
-import { startNetworkGroup } from '../support/network-group.ts';
+import { type NetworkGroup, startNetworkGroup } from '../support/network-group.ts';
 import type { Scope } from '../support/scope.ts';
 import { ASYNC_FAULTS, startAsyncStage } from './async-faults.ts';
 import { BOOTSTRAP_FAULTS } from './bootstrap-faults.ts';
@@ -12,6 +12,7 @@ import { CLIENT_FAULTS } from './client-faults.ts';
 import { GALERA_FAULTS, startGaleraStage } from './galera-faults.ts';
 import { GROUP_FAULTS } from './group-faults.ts';
 import { MEMBER_FAULTS } from './member-faults.ts';
+import { NAME_FAULTS, startNameStage } from './name-faults.ts';
 import { NETWORK_FAULTS } from './network-faults.ts';
 import { PRESSURE_FAULTS } from './pressure-faults.ts';
 import { ROLE_FAULTS } from './role-faults.ts';
@@ -28,8 +29,9 @@ const IN_GROUP = {
   ...BOOTSTRAP_FAULTS,
 };
 const USAGE = `npm run campaign:faults -- [options]
-  --cluster kind  group (default), galera or async
+  --cluster kind  group (default), names (a group that is known by them), galera or async
   --faults a,b    default all; of the group ${Object.keys(IN_GROUP).join(', ')};
+                  of names ${Object.keys(NAME_FAULTS).join(', ')};
                   of galera ${Object.keys(GALERA_FAULTS).join(', ')};
                   of async ${Object.keys(ASYNC_FAULTS).join(', ')}
 `;
@@ -49,12 +51,14 @@ function startCampaign(): Promise<number> {
   switch (values.cluster) {
     case 'group':
       return runInOwnNetwork(() => campaign(IN_GROUP, startGroupStage), ['mysql']);
+    case 'names':
+      return runInOwnNetwork(() => campaign(NAME_FAULTS, startNamedStage), ['mysql']);
     case 'galera':
       return campaign(GALERA_FAULTS, async (scope) => alone(await startGaleraStage(scope)));
     case 'async':
       return campaign(ASYNC_FAULTS, async (scope) => alone(await startAsyncStage(scope)));
     default:
-      throw new Error(`--cluster ${values.cluster}: there are group, galera, async`);
+      throw new Error(`--cluster ${values.cluster}: there are group, names, galera, async`);
   }
 }
 
@@ -66,12 +70,16 @@ function alone<S extends Watched>(stage: S): Stage<S> {
 
 async function startGroupStage(scope: Scope) {
   const stage = await startNetworkGroup(scope);
-  const { group, router } = stage;
-  const watched = {
-    ...{ router, members: group.members, whyUnfit: whyUnfitInGroup },
-    writer: () => group.primary(),
-  };
-  return { stage, watched };
+  return { stage, watched: watchedIn(stage) };
+}
+
+async function startNamedStage(scope: Scope) {
+  const stage = await startNameStage(scope);
+  return { stage, watched: watchedIn(stage.network) };
+}
+
+function watchedIn({ group, router }: NetworkGroup): Watched {
+  return { router, members: group.members, writer: () => group.primary(), whyUnfit: whyUnfitInGroup };
 }
 
 async function campaign<S>(

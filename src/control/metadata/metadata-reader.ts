@@ -180,6 +180,6 @@ const DETAILS: Readonly<Partial<Record<MetadataState, string>>> = {
     'there is no metadata schema, or the account lacks SELECT ON mysql_innodb_cluster_metadata.*',
   upgrading: 'a view of the metadata schema is missing, as during an upgrade',
 };
-/** ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE */
-const ABSENT_NUMBERS: ReadonlySet<number> = new Set([1049, 1146]);
+/** ER_BAD_DB_ERROR, ER_NO_SUCH_TABLE; ER_UNKNOWN_COM_ERROR of a Galera node outside of its cluster, which has no metadata either. */
+const ABSENT_NUMBERS: ReadonlySet<number> = new Set([1049, 1146, 1047]);
 const ABSENT_STATES: ReadonlySet<MetadataState> = new Set(['none', 'missing-grant']);

@@ -188,6 +188,7 @@ t.test('what comes of a failure', async (t) => {
     ['the server is not listed', { v2_this_instance: [] }, 'not-listed', false],
     ['version 3', { schema_version: [{ major: 3, minor: 0, patch: 0 }] }, 'unsupported', false],
     ['no schema', { schema_version: failure(1049) }, 'none', false],
+    ['a Galera node outside of its cluster', { schema_version: failure(1047) }, 'none', false],
   ];
   for (const [name, rows, state, isKept] of cases) {
     await read({});
