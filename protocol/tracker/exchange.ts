@@ -124,7 +124,7 @@ export class Exchange {
   /** The newest command goes on in another packet with `sequenceId`. */
   commandExtended(sequenceId: number): void {
     if (this.#inFlight === 1) this.#sequence = nextSequenceId(sequenceId);
-    else this.#queue?.extendLast(sequenceId);
+    else if (this.#queue?.extendLast(sequenceId) === false) this.turnOpaque('pipeline-depth');
   }
 
   /** Whether `sequenceId` continues the exchange: the client answers an authentication request, or sends its file. */

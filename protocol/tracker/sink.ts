@@ -44,5 +44,5 @@ export type OpaqueReason =
   | 'progress-not-agreed'
   /** A LOCAL INFILE request while more commands were under way: the server will read those as the file. */
   | 'infile-pipelined'
-  /** More commands in flight than the tracker remembers. */
+  /** More commands in flight than the tracker remembers: it counts equal ones in a row as one. */
   | 'pipeline-depth';

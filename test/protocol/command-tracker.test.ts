@@ -3,7 +3,8 @@ import * as C from '../../protocol/capability-flags.ts';
 import type { TrackerCapabilities } from '../../protocol/command-tracker.ts';
 import * as COM from '../../protocol/commands.ts';
 import { MAX_PAYLOAD_BYTES } from '../../protocol/packet-header.ts';
-import { MAX_QUEUED_COMMANDS } from '../../protocol/tracker/pipeline-queue.ts';
+import { MAX_QUEUED_RUNS, PipelineQueue } from '../../protocol/tracker/pipeline-queue.ts';
+import { Random } from '../fuzz/random.ts';
 import {
   answeredBytes,
   type Conversation,
@@ -132,23 +133,55 @@ t.test('an answer is over with its last byte, not with its status flags', async 
   t.equal(recorder.finish().at(-1), IDLE);
 });
 
+t.test('a batch that is sent ahead is followed, however long', async (t) => {
+  const execute = Buffer.of(5, 0, 0, 0, COM.COM_STMT_EXECUTE, 1, 0, 0, 0);
+  const answer = Buffer.concat([Buffer.of(7, 0, 0, 1), Buffer.from(ok())]);
+  const recorder = new Recorder(MODERN);
+  for (let count = 0; count < BATCH; count++) recorder.feed('client', execute);
+  t.equal(recorder.tracker.inFlight, BATCH);
+  for (let count = 0; count < BATCH; count++) recorder.feed('server', answer);
+  t.equal(recorder.tracker.isIdle, true);
+});
+
 t.test(
   'a pipeline deeper than the tracker remembers makes it opaque; up to there it is followed',
   async (t) => {
-    const ping = Buffer.of(1, 0, 0, 0, COM.COM_PING);
+    const commands = [COM.COM_PING, COM.COM_RESET_CONNECTION].map((each) => Buffer.of(1, 0, 0, 0, each));
     const recorder = new Recorder(MODERN);
     const answer = Buffer.concat([Buffer.of(7, 0, 0, 1), Buffer.from(ok())]);
+    const send = (count: number) => recorder.feed('client', commands[count % 2] ?? Buffer.alloc(0));
     for (let round = 0; round < 3; round++) {
-      for (let count = 0; count < MAX_QUEUED_COMMANDS + 1; count++) recorder.feed('client', ping);
-      t.equal(recorder.tracker.inFlight, MAX_QUEUED_COMMANDS + 1);
-      for (let count = 0; count < MAX_QUEUED_COMMANDS + 1; count++) recorder.feed('server', answer);
+      for (let count = 0; count < MAX_QUEUED_RUNS + 1; count++) send(count);
+      t.equal(recorder.tracker.inFlight, MAX_QUEUED_RUNS + 1);
+      for (let count = 0; count < MAX_QUEUED_RUNS + 1; count++) recorder.feed('server', answer);
       t.equal(recorder.tracker.isIdle, true);
     }
-    for (let count = 0; count < MAX_QUEUED_COMMANDS + 2; count++) recorder.feed('client', ping);
+    for (let count = 0; count < MAX_QUEUED_RUNS + 2; count++) send(count);
     t.equal(recorder.tracker.opaqueReason, 'pipeline-depth');
     t.match(recorder.log.at(-1), /pipeline-depth/, 'and that is its last word');
   },
 );
+
+t.test('the queue of a pipeline gives back what it was given, in order', async (t) => {
+  const random = new Random(7);
+  const queue = new PipelineQueue();
+  const given: number[] = [];
+  const returned: number[] = [];
+  for (let step = 0; step < 100_000; step++) {
+    if (random.chance(0.52)) {
+      const command = random.chance(0.9) ? COM.COM_STMT_EXECUTE : COM.COM_QUERY;
+      if (!queue.push(command)) break;
+      given.push(command);
+      for (let sequenceId = 1; random.chance(0.03); sequenceId++) {
+        queue.extendLast(sequenceId);
+        given.push(((given.pop() ?? 0) & 0xff) | (sequenceId << 8));
+      }
+    } else if (queue.length > 0) returned.push(queue.shift());
+  }
+  t.ok(queue.length > 1500, 'it has been deep');
+  while (queue.length > 0) returned.push(queue.shift());
+  t.equal(returned.join(), given.join());
+});
 
 t.test('commands in flight keep their order while the pipeline fills and drains unevenly', async (t) => {
   const recorder = new Recorder(MODERN);
@@ -240,4 +273,5 @@ function firstDifferingLargeCut(
   return undefined;
 }
 
+const BATCH = 20_000;
 const IDLE = 'idle, no transaction, 0 statements, 0 cursors';

@@ -4,6 +4,7 @@
  */
 import type { Buffer } from 'node:buffer';
 import type { Connection } from 'mysql2/promise';
+import type { Member } from '../../../routing/topology.ts';
 import { createSandbox, type Server } from '../../../src/sandbox/index.ts';
 import { ERROR_NUMBER_CELLS, sumCells, THREAD } from '../../../src/shared/counters.ts';
 import { memberNamed } from '../../routing/members.ts';
@@ -11,7 +12,7 @@ import { DataLab } from '../../support/data-lab.ts';
 import type { Scope } from '../../support/scope.ts';
 import { pause } from '../../support/until.ts';
 import { Random } from '../random.ts';
-import { createDialogue, type Dialogue, type ServerKind } from './dialogue.ts';
+import { createDialogue, type Dialogue, pick, type ServerKind } from './dialogue.ts';
 import { Player, readable, type Tell } from './player.ts';
 import { SCHEMA } from './statements.ts';
 
@@ -21,7 +22,6 @@ export type CampaignOptions = {
   readonly seed: number;
   /** Only these dialogues. */
   readonly only?: readonly number[];
-  readonly maxAllowedPacket?: string;
 };
 
 export type CampaignResult = {
@@ -35,31 +35,46 @@ export type CampaignResult = {
   readonly findings: Map<string, { times: number; first: string }>;
 };
 
+type Fate = {
+  readonly kind: 'none' | 'drain-after' | 'drain-during' | 'cut-during';
+  readonly turn: number;
+  readonly afterMs: number;
+};
+
+const ROUTES = `
+  - { name: bridged, listen: "127.0.0.1:0", role: primary, clientSslMode: disabled, serverSslMode: required }
+  - { name: ruled, listen: "127.0.0.1:0", role: primary, clientSslMode: disabled, serverSslMode: disabled, consistency: before }`;
+
 const SIDES = ['fz_dir', 'fz_via'] as const;
 
 export async function runDialogues(scope: Scope, options: CampaignOptions): Promise<CampaignResult> {
   const sandbox = await createSandbox();
   scope.teardown(() => sandbox.close());
-  const variables = { max_allowed_packet: options.maxAllowedPacket ?? '32M', max_connections: 300 };
+  const variables = {
+    // What is called huge is too large for half of the runs.
+    max_allowed_packet: options.seed % 2 === 0 ? '32M' : '1M',
+    ...(options.kind === 'mysql' ? { plugin_load_add: 'group_replication.so' } : {}),
+  };
   const server =
     options.kind === 'mysql'
       ? await sandbox.startServer({ variables })
       : await sandbox.startMariadb({ variables });
-  const lab = await DataLab.start(scope, { config: 'log: { level: debug }' });
-  lab.publish(
-    memberNamed('db', {
-      address: server.address,
-      dial: { host: server.host, port: server.port },
-      slot: 0,
-      role: 'PRIMARY',
-      acceptsWrites: true,
-    }),
-  );
+  const lab = await DataLab.start(scope, {
+    config: 'log: { level: debug }\ndrain: { grace: 60s }',
+    routes: ROUTES,
+  });
+  const member = memberNamed('db', {
+    address: server.address,
+    dial: { host: server.host, port: server.port },
+    slot: 0,
+    role: 'PRIMARY',
+    acceptsWrites: true,
+  });
   const observer = await server.connect({ multipleStatements: true });
   scope.teardown(() => observer.end());
   await prepare(observer, options.kind);
   const tell = options.only === undefined ? null : (line: string) => scope.comment(line);
-  const stage: Stage = { kind: options.kind, server, lab, observer, tell, result: emptyResult() };
+  const stage: Stage = { kind: options.kind, server, member, lab, observer, tell, result: emptyResult() };
   const deadline = performance.now() + options.seconds * 1000;
   const seeds = options.only ?? countFrom(options.seed);
   for (const seed of seeds) {
@@ -73,6 +88,7 @@ export async function runDialogues(scope: Scope, options: CampaignOptions): Prom
 type Stage = {
   readonly kind: ServerKind;
   readonly server: Server;
+  readonly member: Member;
   readonly lab: DataLab;
   readonly observer: Connection;
   readonly tell: Tell;
@@ -82,40 +98,81 @@ type Stage = {
 class Performance {
   readonly #stage: Stage;
   readonly #dialogue: Dialogue;
+  readonly #route: string;
+  readonly #fate: Fate;
+  #isFateDue = false;
   #events = 0;
 
   constructor(stage: Stage, dialogue: Dialogue) {
+    const random = new Random(dialogue.seed * 31 + 7);
     this.#stage = stage;
     this.#dialogue = dialogue;
+    this.#route = stage.kind === 'mysql' ? pick(random, ['rw', 'rw', 'bridged', 'ruled']) : 'rw';
+    this.#fate = {
+      kind: pick(random, ['none', 'none', 'drain-after', 'drain-during', 'cut-during']),
+      turn: random.below(dialogue.turns.length),
+      afterMs: random.below(8),
+    };
   }
 
   async play(): Promise<void> {
-    const { server, lab, result } = this.#stage;
+    const { server, lab, member, result } = this.#stage;
     await reset(this.#stage);
-    const before = this.#counted();
+    lab.publish(member);
+    const errorsBefore = this.#errorsCounted();
     this.#events = lab.posted.length;
     const [direct, via] = await Promise.all([
       Player.logIn(server.port, this.#dialogue, SIDES[0], this.#stage.tell),
-      Player.logIn(lab.port(), this.#dialogue, SIDES[1], this.#stage.tell),
+      Player.logIn(lab.port(this.#route), this.#dialogue, SIDES[1], this.#stage.tell),
     ]);
     result.dialogues++;
     if (!direct.isIn) result.refusedLogins++;
     if (direct.isIn !== via.isIn)
       this.#find('login', `direct ${direct.isIn}, through the router ${via.isIn}`);
-    let turn = 0;
-    for (; turn < this.#dialogue.turns.length && direct.isIn && via.isIn; turn++) {
-      await Promise.all([direct.say(turn), via.say(turn)]);
+    for (let turn = 0; turn < this.#dialogue.turns.length && direct.isIn && via.isIn; turn++) {
+      const isDuring = this.#fate.turn === turn && this.#fate.kind.endsWith('during');
+      const fate = isDuring ? pause(this.#fate.afterMs).then(() => this.#strike()) : null;
+      await Promise.all([direct.say(turn), via.say(turn), fate]);
       const isSettled = await this.#settle(turn, direct, via);
       result.turns++;
       result.commands += this.#dialogue.turns[turn]?.says.length ?? 0;
       if (!isSettled || direct.end !== null || via.end !== null) break;
-      await this.#compareBelief(turn, direct, via, before);
+      const status = await this.#compareBelief(turn, direct, via, errorsBefore);
+      if (this.#fate.turn === turn && this.#fate.kind === 'drain-after') this.#strike();
+      if (this.#isFateDue && status !== null) await this.#meetFate(turn, via, (status & 1) !== 0);
     }
     for (const player of [direct, via]) player.leave();
     await Promise.all([direct.closed(), via.closed()]);
     this.#compareBytes(direct, via);
     this.#noteOpaque();
     result.bytes += via.receivedBytes;
+  }
+
+  /** The member is no primary any more, or is gone. */
+  #strike(): void {
+    const { lab, member } = this.#stage;
+    this.#isFateDue = true;
+    this.#note(`fate ${this.#fate.kind}`);
+    if (this.#fate.kind === 'cut-during') lab.publish();
+    else lab.publish({ ...member, role: 'SECONDARY', acceptsWrites: false, primarySessions: 'drain' });
+  }
+
+  /** Nothing is under way: the session ends by itself, unless a transaction is open. */
+  async #meetFate(turn: number, via: Player, isInTransaction: boolean): Promise<void> {
+    if (isInTransaction && this.#fate.kind !== 'cut-during') {
+      await pause(100);
+      if (via.end !== null && !this.#wasOpaque) this.#find('ended in a transaction', `turn ${turn}`);
+      return;
+    }
+    for (let waited = 0; via.end === null && waited < 1000; waited++) await pause(5);
+    if (via.end === null) this.#find('a session that was to end has not', `turn ${turn}`);
+    else this.#note(`ended as it was to, ${via.end}`);
+  }
+
+  get #wasOpaque(): boolean {
+    return this.#stage.lab.posted
+      .slice(this.#events)
+      .some((message) => message.kind === 'event' && message.event.kind === 'session_opaque');
   }
 
   /** Until the server has read all there is from both, and both have all it said. */
@@ -152,25 +209,32 @@ class Performance {
     return new Set(Array.isArray(rows) ? rows.map((row) => (Array.isArray(row) ? Number(row[0]) : 0)) : []);
   }
 
-  async #compareBelief(turn: number, direct: Player, via: Player, before: Counted): Promise<void> {
+  /** @returns the server's status flags; null where they could not be had */
+  async #compareBelief(
+    turn: number,
+    direct: Player,
+    via: Player,
+    errorsBefore: number,
+  ): Promise<number | null> {
     let wrong = 'session is gone';
     for (let attempt = 0; attempt < 300 && wrong !== '' && via.end === null; attempt++) {
       if (attempt > 0) await pause(5);
       const state = this.#session(via)?.state ?? 'gone';
-      const errors = this.#counted().errors - before.errors;
+      const errors = this.#errorsCounted() - errorsBefore;
       if (state === 'opaque') {
         if (this.#dialogue.isValid) this.#find('opaque in a valid dialogue', `turn ${turn}`);
-        return;
+        const [, status] = await Promise.all([direct.ask(), via.ask()]);
+        return status;
       }
       wrong = state === 'idle' ? '' : `is ${state} and should be idle`;
       if (wrong === '' && errors !== via.errors.length) wrong = 'counts other errors';
     }
-    if (via.end !== null) return;
+    if (via.end !== null) return null;
     if (wrong !== '') this.#find(wrong, `turn ${turn}: ${via.errors.join()}`);
     const believed = this.#session(via)?.inTransaction;
     const afterError = via.lastWasError ? ' after an error' : '';
     const [, status] = await Promise.all([direct.ask(), via.ask()]);
-    if (status === null) return;
+    if (status === null) return null;
     const isOpen = (status & 1) !== 0;
     if (isOpen !== believed) {
       this.#find(
@@ -178,6 +242,7 @@ class Performance {
         `turn ${turn}`,
       );
     }
+    return status;
   }
 
   #session(via: Player) {
@@ -189,16 +254,20 @@ class Performance {
     return message.sessions.find(({ client }) => client.endsWith(`:${via.clientPort}`));
   }
 
-  #counted(): Counted {
+  #errorsCounted(): number {
     const { lab } = this.#stage;
     let errors = lab.threadCell('errorsOther');
     for (let cell = 0; cell < ERROR_NUMBER_CELLS; cell++)
       errors += sumCells(lab.counters, 1, THREAD.errorCounts + cell);
-    return { errors };
+    return errors;
   }
 
   #compareBytes(direct: Player, via: Player): void {
+    // The bridge words the authentication anew.
+    if (this.#route === 'bridged' && this.#hasChangeUser) return;
     const [expected, actual] = [direct.transcript(), via.transcript()];
+    if (this.#isFateDue && expected.subarray(0, actual.length).equals(actual))
+      return this.#judgeEnd(direct, via);
     const isCutShort = [direct, via].some(({ end }) => end === 'reset' || end === 'closed');
     if (expected.equals(actual)) return;
     let at = 0;
@@ -214,12 +283,25 @@ class Performance {
     );
   }
 
+  get #hasChangeUser(): boolean {
+    return this.#dialogue.turns.some(({ says }) => says.some((each) => each.startsWith('CHANGE_USER')));
+  }
+
+  /** What was received is a beginning of what there was: where has it ended? */
+  #judgeEnd(direct: Player, via: Player): void {
+    if (this.#fate.kind === 'cut-during' || this.#wasOpaque) return;
+    const next = direct.sequenceIds[via.sequenceIds.length] ?? 1;
+    if (via.isWithinPacket || next > 2)
+      this.#find('ended in an answer', `next ${next}, ${via.isWithinPacket}`);
+  }
+
   #noteOpaque(): void {
     for (const message of this.#stage.lab.posted.splice(this.#events)) {
       if (message.kind !== 'event') continue;
       const { kind, fields } = message.event;
-      if (kind !== 'session_opaque' && kind !== 'tracker_gave_up') {
-        this.#note(`event ${kind}`);
+      if (kind !== 'session_opaque') {
+        if (kind !== 'session_closed' && kind !== 'session_opened')
+          this.#note(`event ${kind} ${fields?.['error'] ?? ''}`);
         continue;
       }
       const reason = `${this.#dialogue.isValid ? 'VALID' : 'wild'} ${JSON.stringify(fields['reason'] ?? fields)}`;
@@ -235,7 +317,7 @@ class Performance {
     const { findings } = this.#stage.result;
     const found = findings.get(kind) ?? {
       times: 0,
-      first: `seed ${this.#dialogue.seed} caps ${this.#dialogue.capabilities.toString(16)}/${this.#dialogue.mariadbCapabilities} ${detail}\n${this.#dialogue.turns
+      first: `seed ${this.#dialogue.seed} ${this.#route} ${this.#fate.kind} at ${this.#fate.turn} caps ${this.#dialogue.capabilities.toString(16)}/${this.#dialogue.mariadbCapabilities} ${detail}\n${this.#dialogue.turns
         .map(({ says }, index) => `   ${index}: ${says.join(' | ').slice(0, 700)}`)
         .join('\n')}`,
     };
@@ -247,8 +329,6 @@ class Performance {
 function* countFrom(first: number): Generator<number> {
   for (let next = first; ; next++) yield next;
 }
-
-type Counted = { readonly errors: number };
 
 function emptyResult(): CampaignResult {
   return {

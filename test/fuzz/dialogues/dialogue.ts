@@ -263,6 +263,7 @@ class Speaker {
         this.#packet(command, Buffer.alloc(random.below(9), random.below(256))),
       ];
     }
+    if (dice === 5 && random.chance(0.3)) return ['large', encodeLarge(1_200_000, random)];
     if (dice === 5) return ['huge', encodeLarge(0xff_ffff + random.below(3) - 1, random)];
     const command = 0x22 + random.below(0xd0);
     return [`unknown ${command}`, this.#packet(command, Buffer.from('x'))];

@@ -31,6 +31,8 @@ export class Player {
   readonly #errors: number[] = [];
   #lastWasError = false;
   #lastOkStatus: number | null = null;
+  /** Of every packet received since the login. */
+  readonly sequenceIds: number[] = [];
   connectionId = 0;
   isIn = false;
 
@@ -214,6 +216,7 @@ export class Player {
       this.isIn = first === 0;
       return;
     }
+    this.sequenceIds.push(sequenceId);
     if (head.equals(FILE_REQUEST)) return this.#upload(sequenceId);
     // A plugin's name, or a word of caching_sha2_password's that asks for an answer.
     const isSwitch = first === 0xfe && length > 9 && /^[a-z0-9_]+\0/.test(head.toString('latin1', 1));
