@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 import type { Listen } from '../config/config.ts';
 import type { EventLog } from '../shared/events.ts';
 import { createApi } from './api.ts';
+import { keepRoom } from './connections.ts';
 import { livez, readyz } from './health.ts';
 import type { AdminCounts } from './metrics/program-families.ts';
 import { STATUS_ICON, STATUS_SCRIPT, STATUS_STYLE } from './page/assets.ts';
@@ -53,9 +54,8 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Ad
       },
     );
   });
-  server.maxConnections = MAX_CONNECTIONS;
   server.timeout = SOCKET_TIMEOUT_MS;
-  server.on('drop', counts.connectionDropped);
+  keepRoom(server, MAX_CONNECTIONS, counts.connectionDropped);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     const status = STATUS_OF_CLIENT_ERROR.get(error.code ?? '') ?? 400;
     log.debug({ code: error.code }, 'a request to the admin server could not be read');
@@ -237,7 +237,7 @@ const SERVER_LIMITS = {
   connectionsCheckingInterval: 500,
 } as const;
 
-/** Connections open at once; further ones are closed at once. */
+/** Connections open at once; for a further one, another is closed. */
 const MAX_CONNECTIONS = 64;
 
 /** A connection on which nothing moves is closed after this long, also one that does not read its answer. */

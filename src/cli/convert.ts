@@ -1,18 +1,18 @@
 /**
  * `fairlead convert`: a configuration file made from MySQL Router's, to read through and to change.
  */
-import { readFile } from 'node:fs/promises';
 import { stringify } from 'yaml';
 import { IniError, type IniSection, parseIni } from '../config/mysql-router/ini.ts';
 import { translate } from '../config/mysql-router/translate.ts';
 import { messageOf } from '../shared/message-of.ts';
+import { MAX_CONFIG_BYTES, readTextFile } from '../shared/text-file.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 
 export async function convert(path: string, terminal: Terminal): Promise<ExitCode> {
   let sections: readonly IniSection[];
   try {
-    sections = parseIni(await readFile(path, 'utf8'));
+    sections = parseIni(await readTextFile(path, MAX_CONFIG_BYTES));
   } catch (error) {
     const reason = error instanceof IniError ? error.message : `cannot be read: ${messageOf(error)}`;
     terminal.writeError(`fairlead: ${path}: ${reason}\n`);
@@ -33,7 +33,7 @@ async function membersKnownTo(sections: readonly IniSection[]): Promise<readonly
   const path = sections.find(({ name }) => name === 'default')?.options.get('dynamic_state');
   if (path === undefined) return [];
   // The note on missing seeds tells of it.
-  const text = await readFile(path, 'utf8').catch(() => '');
+  const text = await readTextFile(path, MAX_CONFIG_BYTES).catch(() => '');
   return [...text.matchAll(/"mysql:\/\/([^"/\s]+)\/?"/g)].flatMap(([, server]) =>
     server === undefined ? [] : [server],
   );

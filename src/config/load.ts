@@ -2,11 +2,11 @@
  * Reads the configuration from its sources, at start and again on each reload. Nothing is remembered in between: the
  * same sources are read anew, secrets included.
  */
-import { readFile } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../shared/message-of.ts';
+import { MAX_CONFIG_BYTES, MAX_SECRET_BYTES, readTextFile } from '../shared/text-file.ts';
 import { automaticThreads } from '../shared/thread-memory.ts';
 import type { Config } from './config.ts';
 import { type Layers, layer } from './layers.ts';
@@ -38,7 +38,7 @@ type Refused = Extract<ParsedConfig, { readonly ok: false }>;
 /** Reads all sources. Problems of every source are reported together; a file that cannot be read stands alone. */
 export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> {
   const { file, environment, flags } = sources;
-  const read = file === null ? null : await readText(file);
+  const read = file === null ? null : await readText(file, MAX_CONFIG_BYTES);
   if (read?.ok === false) {
     return {
       ok: false,
@@ -84,7 +84,7 @@ function passwordFileIn(layers: Layers, configFile: string | null): string | nul
 
 /** The password in a file, without the line break at its end. */
 export async function readPassword(path: string): Promise<FileRead> {
-  const read = await readText(path);
+  const read = await readText(path, MAX_SECRET_BYTES);
   if (!read.ok) return read;
   const text = read.text.replace(/\r?\n$/, '');
   return text === '' ? { ok: false, reason: 'the file is empty' } : { ok: true, text };
@@ -95,9 +95,9 @@ function pathOf(layers: Layers, configFile: string | null, at: Path, written: st
   return isFromFile ? resolve(dirname(configFile), written) : resolve(written);
 }
 
-async function readText(path: string): Promise<FileRead> {
+async function readText(path: string, maxBytes: number): Promise<FileRead> {
   try {
-    return { ok: true, text: await readFile(path, 'utf8') };
+    return { ok: true, text: await readTextFile(path, maxBytes) };
   } catch (error) {
     const reason = messageOf(error);
     return { ok: false, reason };

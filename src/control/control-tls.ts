@@ -2,11 +2,11 @@
  * TLS of control sessions: whether a member is asked with it, and what is read for that. Files are read each time a session
  * begins, so new ones count from the next on.
  */
-import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import type { SslOptions } from 'mysql2/promise';
 import type { ClusterConfig } from '../config/config.ts';
 import { messageOf } from '../shared/message-of.ts';
+import { MAX_PEM_BYTES, readTextFile } from '../shared/text-file.ts';
 import { ControlFailure } from './control-failure.ts';
 
 export type ControlTls = ClusterConfig['tls'];
@@ -56,7 +56,7 @@ export async function tlsOptions(tls: ControlTls, memberHost: string): Promise<S
 async function read(key: string, path: string | null): Promise<string | null> {
   if (path === null) return null;
   try {
-    return await readFile(path, 'utf8');
+    return await readTextFile(path, MAX_PEM_BYTES);
   } catch (error) {
     const why = messageOf(error);
     throw new ControlFailure('tls-failed', `cluster.${key} = "${path}" cannot be read: ${why}`);

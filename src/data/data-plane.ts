@@ -212,8 +212,8 @@ export class DataPlane {
   drain(stopAcceptingAfterMs: number, timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const left = new Set(this.#alive().filter((index) => this.#watch.pulseOf(index) !== 'stuck'));
-      if (left.size === 0) return resolve();
       this.#draining = { left, resolve };
+      if (left.size === 0) return resolve();
       this.#post({ kind: 'drain', stopAcceptingAfterMs, timeoutMs });
     });
   }

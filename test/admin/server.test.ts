@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
@@ -305,6 +306,34 @@ t.test('a whole URL as request target is understood', async (t) => {
   t.match(await askRaw(server, `GET http://x:8404/nothing?a=b ${close}`), /^HTTP\/1\.1 404 /);
 });
 
+t.test('a probe is answered at once, whatever others hold open or do not read', async (t) => {
+  const server = await start(t, facts());
+  const { host, port } = server.address();
+  const held: Socket[] = [];
+  t.teardown(() => {
+    for (const socket of held) socket.destroy();
+  });
+  const hold = async (text: string) => {
+    const socket = connect({ host, port });
+    held.push(socket);
+    socket.on('error', (error: NodeJS.ErrnoException) => t.match(error.code, /^(ECONNRESET|EPIPE)$/));
+    await once(socket, 'connect');
+    socket.write(text);
+  };
+  // Half a header; one answer after the other, of which none is read; a connection that is kept for later.
+  const texts = [
+    'GET /livez HT',
+    'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100),
+    'GET /livez HTTP/1.1\r\nHost: x\r\n\r\n',
+  ];
+  for (let index = 0; index < 70; index++) await hold(texts[index % texts.length] ?? '');
+  for (let turn = 0; turn < 5; turn++) {
+    t.equal((await ask(server, '/livez')).status, 200);
+    t.equal((await ask(server, '/readyz')).status, 200);
+    await hold(texts[0] ?? '');
+  }
+});
+
 t.test('clients that send nothing are cut before they keep others out', async (t) => {
   const server = await start(t, facts());
   const { host, port } = server.address();
@@ -324,7 +353,8 @@ t.test('clients that send nothing are cut before they keep others out', async (t
   t.equal((await ask(server, '/livez')).status, 200);
   const { body } = await ask(server, '/metrics');
   const dropped = parseExposition(body, 'prometheus').get('fairlead_admin_dropped_connections_total');
-  t.equal(dropped?.samples[0]?.value, 16, '64 at once, the others are dropped and counted');
+  const closedForOthers = dropped?.samples[0]?.value ?? 0;
+  t.ok(closedForOthers >= 16, `64 at once, others are closed for them and counted: ${closedForOthers}`);
 });
 
 t.test('a port in use is an error for the caller', async (t) => {

@@ -15,12 +15,13 @@ import {
   threadCells,
 } from '../../src/shared/counters.ts';
 import { createEventLog } from '../../src/shared/events.ts';
+import type { ToDataThread } from '../../src/shared/messages.ts';
 import { topologyOf } from '../routing/members.ts';
 import { gaugesOf, labConfig, openSockets, primaryAt, secondaryAt } from '../support/data-lab.ts';
 import { createStream, expectStream } from '../support/random-stream.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { ScriptedServer, type ServerScript, serveOk } from '../support/scripted-server.ts';
-import { until } from '../support/until.ts';
+import { pause, until } from '../support/until.ts';
 
 t.test('connections are spread over the threads, and the round robin is one for all', async (t) => {
   const lab = await openLab(t);
@@ -199,6 +200,43 @@ t.test('a drain ends when the sessions of all threads have', async (t) => {
   await lab.settled();
 });
 
+t.test(
+  'a thread that dies of a reload comes back with what was asked for, and the reload counts',
+  async (t) => {
+    const lab = await openLab(t);
+    const server = await startServer(t);
+    lab.publish(primaryAt(server));
+    for (const worker of [...lab.workers]) {
+      const post = worker.postMessage.bind(worker);
+      worker.postMessage = (message: ToDataThread) => {
+        if (message.kind === 'reload') void worker.terminate();
+        else post(message);
+      };
+    }
+    const config = labConfig({
+      config: 'threads: 2',
+      routes: '  - { name: more, listen: "127.0.0.1:0", role: primary }',
+    });
+    await lab.plane.reload(config);
+    await until('the new route', () => lab.port('more') > 0, RESTART_DEADLINE_MS);
+    const client = await RawClient.logIn(lab.port('more'));
+    client.close();
+    await lab.settled();
+  },
+);
+
+t.test('what died is not started again to accept clients while the router stops', async (t) => {
+  const lab = await openLab(t);
+  for (const born of [2, 4]) {
+    await until('both to be there', () => lab.workers.length === born && lab.plane.threadsAlive() === 2);
+    await Promise.all(lab.workers.slice(-2).map((worker) => worker.terminate()));
+  }
+  // The second time, a moment is let pass.
+  await lab.plane.drain(0, 5000);
+  await pause(2 * SECOND_RESTART_DELAY_MS);
+  t.equal(lab.workers.length, 4);
+});
+
 async function openLab(t: Test, config = '') {
   const workers: Worker[] = [];
   const onWorker = (worker: Worker) => void workers.push(worker);
@@ -221,7 +259,8 @@ async function openLab(t: Test, config = '') {
     workers,
     events,
     publish: (...members: readonly Member[]) => plane.publish(topologyOf(members, { version: ++version })),
-    port: (name: 'rw' | 'ro' = 'rw') => plane.routes().find((route) => route.name === name)?.port ?? 0,
+    port: (name: 'rw' | 'ro' | 'more' = 'rw') =>
+      plane.routes().find((route) => route.name === name)?.port ?? 0,
     settled: () => until('all gauges to be 0', () => gaugesOf(plane.counters, plane.threads).length === 0),
   };
 }
@@ -251,6 +290,7 @@ function heldInAll(plane: DataPlane): number {
 
 /** As in restart-delay.ts. */
 const HEALTHY_AFTER_MS = 10_000;
+const SECOND_RESTART_DELAY_MS = 250;
 const RESTART_DEADLINE_MS = 60_000;
 const MANY_SESSIONS = 100_000;
 const RESULT_BYTES = 3_000_000;

@@ -18,7 +18,7 @@ import { createLabelBook, labelsForEach } from './label-book.ts';
 export type AdminCounts = {
   /** Answers by HTTP status code. */
   readonly answersByStatus: ReadonlyMap<number, number>;
-  /** Connections closed at once because too many were open. */
+  /** Connections closed to make room for others. */
   readonly droppedConnections: number;
 };
 
@@ -145,7 +145,7 @@ export function programFamilies(
     {
       kind: 'counter',
       name: 'fairlead_admin_dropped_connections_total',
-      help: 'Connections to the admin server closed at once because too many were open.',
+      help: 'Connections to the admin server closed to make room for others, those first that had asked nothing for the longest time.',
       labelNames: [],
       collect: (write) => write(NO_LABELS, adminCounts().droppedConnections),
     },

@@ -3,7 +3,7 @@
  * identities. No secrets, and no roles: those come from the servers. Of a ClusterSet or ReplicaSet also the highest view, so
  * that a primary which a failover has left behind is not believed after a restart either.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { z } from 'zod';
@@ -38,6 +38,9 @@ export function rememberedAt(path: string | null, events: EventLog): Remembered 
 /** What the file holds; nothing where there is none. One that cannot be read is told of and ignored. */
 export function readStateFile(path: string, events: EventLog): Remembered {
   try {
+    const facts = statSync(path);
+    if (!facts.isFile()) throw new Error('it is no file');
+    if (facts.size > MAX_STATE_BYTES) throw new Error(`it is larger than ${MAX_STATE_BYTES / 1024} KiB`);
     const state = stateSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
     const view = state.highest_view ?? null;
     return {
@@ -56,6 +59,8 @@ export function readStateFile(path: string, events: EventLog): Remembered {
   }
 }
 
+/** Hundreds of members take a few hundred bytes each. */
+const MAX_STATE_BYTES = 1024 * 1024;
 const NOTHING: Remembered = { destinations: [], highestView: null };
 
 export type StateFile = {

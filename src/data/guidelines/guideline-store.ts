@@ -4,7 +4,6 @@
  *
  * What cannot be used is said once and left alone; what was in force stays.
  */
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import { guidelineOf, parseGuideline } from '../../../routing/guidelines/document.ts';
@@ -15,6 +14,7 @@ import type { Config, RouteConfig } from '../../config/config.ts';
 import type { EventLog } from '../../shared/events.ts';
 import type { GuidelineFacts, GuidelineInForce } from '../../shared/guideline.ts';
 import { messageOf } from '../../shared/message-of.ts';
+import { MAX_CONFIG_BYTES, readTextFile } from '../../shared/text-file.ts';
 import { createGuidelineSlots } from './guideline-slots.ts';
 
 /** A guideline that cannot be used; the message says what is wrong, and where. */
@@ -186,7 +186,7 @@ async function readGuideline(config: GuidelineConfig): Promise<Guideline | null>
   const { file } = config.guidelines;
   if (file === null) return null;
   const name = `guidelines.file = ${JSON.stringify(file)}`;
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const text = await readTextFile(file, MAX_CONFIG_BYTES).catch((error: unknown) => {
     throw new GuidelineError(`${name}: ${messageOf(error)}`);
   });
   const guideline = loaded(parseGuideline(text), name);

@@ -1,7 +1,8 @@
 /** PEM files and folders of them, as the operator names them in the configuration. */
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../../shared/message-of.ts';
+import { MAX_PEM_BYTES, readTextFile } from '../../shared/text-file.ts';
 
 /** Something is wrong with a file: which one, and what. */
 export class TlsFileError extends Error {
@@ -78,7 +79,7 @@ async function visibleIn(path: string): Promise<readonly string[]> {
 
 async function readText(what: string, path: string): Promise<string> {
   try {
-    return await readFile(path, 'utf8');
+    return await readTextFile(path, MAX_PEM_BYTES);
   } catch (error) {
     throw new TlsFileError(`${what} = "${path}" cannot be read: ${messageOf(error)}`);
   }
