@@ -56,7 +56,9 @@ t.test(
       /cluster\.passwordFile = "gone": cannot be used: ENOENT: no such file or directory, open '.*\/gone'$/,
     ]);
     const flags = { threads: ['1'], 'cluster.user': ['r'], 'cluster.passwordFile': [folder] };
-    t.match(await problemsOf({ file, environment: {}, flags }), [/cannot be used: it is a directory, not a file/]);
+    t.match(await problemsOf({ file, environment: {}, flags }), [
+      /cannot be used: it is a directory, not a file/,
+    ]);
     const withEmpty = { ...flags, 'cluster.passwordFile': [join(folder, 'empty')] };
     t.match(await problemsOf({ file, environment: {}, flags: withEmpty }), [
       /cannot be used: the file is empty$/,

@@ -23,9 +23,9 @@ t.test('what is no file of a sensible size is refused with the reason', async (t
 });
 
 t.test('a pipe that a shell makes is read to its end, however slowly it comes', async (t) => {
-  const written = 'cluster: { seeds: [db], user: router }';
-  const script = '"$0" "$1" check --config <(printf "${2%%user*}"; sleep 0.3; printf "user${2##*user}")';
-  const { status, stderr } = spawnSync('bash', ['-c', script, process.execPath, MAIN, written], {
+  const parts = ['cluster: { seeds: [db],', 'user: router }'];
+  const script = '"$0" "$1" check --config <(printf "$2"; sleep 0.3; printf "$3")';
+  const { status, stderr } = spawnSync('bash', ['-c', script, process.execPath, MAIN, ...parts], {
     encoding: 'utf8',
   });
   t.equal(status, 0, stderr);
