@@ -2,7 +2,7 @@
 import type { ClusterConfig } from './config.ts';
 import type { Problem } from './problems.ts';
 import type { Settings } from './schema.ts';
-import type { Path } from './yaml-file.ts';
+import type { Path } from './tree.ts';
 
 export function toControlTls(
   { cluster }: Settings,

@@ -8,12 +8,13 @@ import { NOWHERE, type Problem, showValue } from './problems.ts';
 import { parseRouteText, parseSeedText } from './route-text.ts';
 import { seedList } from './seed-text.ts';
 import { closest } from './suggest.ts';
-import { isTree, type Path, readYaml, type YamlFile } from './yaml-file.ts';
+import { isTree, type Path } from './tree.ts';
+import type { YamlFile } from './yaml-file.ts';
 
-/** The texts of all sources. */
+/** What all sources say. */
 export type SourceTexts = {
-  /** `name` as messages show it; null when no file was named. */
-  readonly file: { readonly name: string; readonly text: string } | null;
+  /** Null when no file was named. */
+  readonly file: YamlFile | null;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Values of flags by path of the key ("hold.timeout"), in the order they were given. */
   readonly flags: Readonly<Record<string, readonly string[]>>;
@@ -32,7 +33,7 @@ export type Layers = {
 type Given = { readonly key: Key; readonly value: unknown; readonly origin: string };
 
 export function layer(texts: SourceTexts): Layers {
-  const file = texts.file === null ? null : readYaml(texts.file.name, texts.file.text);
+  const { file } = texts;
   const problems: Problem[] = [...(file?.problems ?? []), ...unknownVariables(texts.environment)];
   const given: Given[] = [];
   for (const key of listKeys()) {

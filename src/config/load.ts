@@ -11,7 +11,8 @@ import { automaticThreads } from '../shared/thread-memory.ts';
 import type { Config } from './config.ts';
 import { type Layers, layer } from './layers.ts';
 import { type FileRead, type ParsedConfig, parseConfig } from './parse.ts';
-import { isTree, type Path } from './yaml-file.ts';
+import { isTree, type Path } from './tree.ts';
+import type { YamlFile } from './yaml-file.ts';
 
 /** Where the configuration is to be found; made by the command line. */
 export type ConfigSources = {
@@ -45,8 +46,8 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
       problems: [{ key: '', value: null, rule: `cannot be read: ${read.reason}`, origin: file ?? '' }],
     };
   }
-  const named = file === null || read === null ? null : { name: file, text: read.text };
-  const layers = layer({ file: named, environment, flags });
+  const tree = file === null || read === null ? null : await treeOf(file, read.text);
+  const layers = layer({ file: tree, environment, flags });
   const passwordFile = passwordFileIn(layers, file);
   const parsed = parseConfig(layers, {
     passwordFile: passwordFile === null ? null : await readPassword(passwordFile),
@@ -93,6 +94,12 @@ export async function readPassword(path: string): Promise<FileRead> {
 function pathOf(layers: Layers, configFile: string | null, at: Path, written: string): string {
   const isFromFile = configFile !== null && layers.originOf(at).startsWith(`${configFile}:`);
   return isFromFile ? resolve(dirname(configFile), written) : resolve(written);
+}
+
+/** The parser is a tenth of a start, and is not loaded for a router that the environment and flags tell everything. */
+async function treeOf(name: string, text: string): Promise<YamlFile> {
+  const { readYaml } = await import('./yaml-file.ts');
+  return readYaml(name, text);
 }
 
 async function readText(path: string, maxBytes: number): Promise<FileRead> {

@@ -12,7 +12,7 @@ import { configSchema, type RouteSettings, type Settings } from './schema.ts';
 import { toSeed } from './seeds.ts';
 import { closest } from './suggest.ts';
 import { toRouteTls } from './tls-config.ts';
-import { isTree, type Path } from './yaml-file.ts';
+import { isTree, type Path } from './tree.ts';
 
 export type ParsedConfig =
   | { readonly ok: true; readonly config: Config }

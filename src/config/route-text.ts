@@ -3,7 +3,7 @@
  * `name=rw,listen=0.0.0.0:6446,role=primary,strategy=first-available`, several separated by `;`, or JSON.
  */
 import { factsAt } from './key-list.ts';
-import { isTree } from './yaml-file.ts';
+import { isTree } from './tree.ts';
 
 export type RouteText =
   /** As the file would give them: schema.ts judges them further. */

@@ -3,7 +3,7 @@
  * with the key dns or kubernetes. One map may stand without a list around it, and a map may be written on one line:
  * `dns://name:3306`, `srv://name?targetPrefix=db-`, `kubernetes://namespace/service?port=mysql`.
  */
-import { isTree } from './yaml-file.ts';
+import { isTree } from './tree.ts';
 
 /** @param written what stands at `cluster.seeds`; anything that is no seed is left for the schema to refuse */
 export function seedList(written: unknown): unknown {

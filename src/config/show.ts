@@ -6,8 +6,8 @@ import type { Config } from './config.ts';
 import { controlTlsSettings } from './control-tls-config.ts';
 import { MASK, NOWHERE } from './problems.ts';
 import { routeTlsSettings, sharedTlsSettings } from './tls-config.ts';
+import type { Path } from './tree.ts';
 import { formatDuration, formatHostPort, formatNetwork, formatSeed, formatSize } from './values.ts';
-import type { Path } from './yaml-file.ts';
 
 /** The tree a YAML file would hold for this configuration; a password is masked. */
 export function settingsOf(config: Config): Readonly<Record<string, unknown>> {

@@ -4,7 +4,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Problem } from './problems.ts';
 import type { RouteSettings, Settings } from './schema.ts';
-import type { Path } from './yaml-file.ts';
+import type { Path } from './tree.ts';
 
 export type RouteTls = {
   readonly client: ClientTls;

@@ -15,9 +15,7 @@ import {
   parseDocument,
 } from 'yaml';
 import type { Problem } from './problems.ts';
-
-/** A place in the tree: map keys and list indexes. */
-export type Path = readonly (string | number)[];
+import { isTree, type Path } from './tree.ts';
 
 export type YamlFile = {
   /** Empty for an empty file and for one that could not be understood. */
@@ -91,11 +89,6 @@ function plainValue(document: Document): PlainValue {
       reason: 'the file uses an alias that is unknown, or more aliases than allowed',
     };
   }
-}
-
-/** A map of keys, as YAML and JSON make it. */
-export function isTree(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function offsetOf(document: Document, path: Path, part: 'key' | 'value'): number | null {

@@ -6,6 +6,7 @@ import { listKeys } from '../../src/config/key-list.ts';
 import { layer } from '../../src/config/layers.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { describeProblem } from '../../src/config/problems.ts';
+import { readYaml } from '../../src/config/yaml-file.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -27,7 +28,7 @@ t.test('each configuration in the pages is accepted', async (t) => {
       ...(yaml.includes('seeds:') ? {} : { FAIRLEAD_CLUSTER_SEEDS: 'db' }),
       ...(/user:|topology: static/.test(yaml) ? {} : { FAIRLEAD_CLUSTER_USER: 'router' }),
     };
-    const layers = layer({ file: { name: page, text: yaml }, environment, flags: {} });
+    const layers = layer({ file: readYaml(page, yaml), environment, flags: {} });
     const secret = { ok: true, text: 'secret' } as const;
     const parsed = parseConfig(layers, { passwordFile: secret, automaticThreads: 2 });
     t.same(parsed.ok ? [] : parsed.problems.map(describeProblem), [], `${page}: ${what}`);

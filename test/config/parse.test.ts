@@ -2,6 +2,7 @@ import t from 'tap';
 import { layer } from '../../src/config/layers.ts';
 import { parseConfig } from '../../src/config/parse.ts';
 import { settingsOf } from '../../src/config/show.ts';
+import { readYaml } from '../../src/config/yaml-file.ts';
 import { configOf, MINIMAL, PASSED_THROUGH, problemsOf } from './sources.ts';
 
 /** What a route has that says nothing more. */
@@ -542,7 +543,7 @@ t.test('random bytes and mutated files never make the parser throw', async (t) =
     for (let change = next(4); change >= 0; change--) mutated[next(mutated.length)] = 32 + next(95);
     const text = mutated.toString('latin1').slice(0, next(2) === 0 ? undefined : next(seed.length));
     const layers = layer({
-      file: { name: 'f.yaml', text },
+      file: readYaml('f.yaml', text),
       environment: { FAIRLEAD_ROUTES: text },
       flags: {},
     });

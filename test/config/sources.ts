@@ -3,6 +3,7 @@ import { layer } from '../../src/config/layers.ts';
 import { type ParseContext, type ParsedConfig, parseConfig } from '../../src/config/parse.ts';
 import { describeProblem } from '../../src/config/problems.ts';
 import type { RouteTls } from '../../src/config/tls-config.ts';
+import { readYaml } from '../../src/config/yaml-file.ts';
 
 export type TestSources = {
   readonly file?: string;
@@ -17,7 +18,7 @@ export function parse({
   flags = {},
   passwordFile = null,
 }: TestSources): ParsedConfig {
-  const named = file === undefined ? null : { name: 'f.yaml', text: file };
+  const named = file === undefined ? null : readYaml('f.yaml', file);
   return parseConfig(layer({ file: named, environment, flags }), { passwordFile, automaticThreads: 2 });
 }
 

@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { layer } from '../../src/config/layers.ts';
 import { parseConfig } from '../../src/config/parse.ts';
+import { readYaml } from '../../src/config/yaml-file.ts';
 import { createSandbox, missingParts } from '../../src/sandbox/index.ts';
 import { type Manifest, only, parseManifests, problemsOf } from './manifests.ts';
 import { DEPLOY, renderChart, renderKustomization } from './render.ts';
@@ -94,7 +95,7 @@ async function judge(t: Test, what: string, manifests: readonly Manifest[]): Pro
   const problems = (await Promise.all(manifests.map(problemsOf))).flat();
   t.same(problems, [], `${what}: Kubernetes takes all of it`);
   const read = layer({
-    file: { name: 'fairlead.yaml', text: configurationIn(manifests) },
+    file: readYaml('fairlead.yaml', configurationIn(manifests)),
     environment: environmentOf(manifests),
     flags: {},
   });
