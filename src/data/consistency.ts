@@ -117,7 +117,7 @@ export class ConsistencySetting implements ConnectionSink {
 
 /**
  * Tells when a session is at its beginning again: after a COM_RESET_CONNECTION or COM_CHANGE_USER that went well, as soon as
- * nothing else is under way. Everything is told on to `inner`.
+ * nothing else is under way and no transaction is open. Everything is told on to `inner`.
  */
 export class ResetNotice implements TrackerSink {
   readonly #inner: TrackerSink;
@@ -147,8 +147,9 @@ export class ResetNotice implements TrackerSink {
     this.#inner.responseEnded(command);
     const isReset = command === COM_RESET_CONNECTION || command === COM_CHANGE_USER;
     if (isReset && this.#tracker?.facts.errorNumber === 0) this.#isPending = true;
-    // What the client has sent behind it already goes first: nothing may come between the pieces of a packet.
-    if (!this.#isPending || !this.#tracker?.isIdle) return;
+    // What the client has sent behind it already goes first: nothing may come between the pieces of a packet, and in a
+    // transaction the server would refuse it.
+    if (!this.#isPending || !this.#tracker?.isIdle || this.#tracker.facts.isInTransaction) return;
     this.#isPending = false;
     this.#onReset();
   }

@@ -2,6 +2,7 @@
 import t, { type Test } from 'tap';
 import { encodeChangeUser } from '../../protocol/change-user.ts';
 import { encodePacket } from '../../protocol/packet-header.ts';
+import { SERVER_STATUS_AUTOCOMMIT, SERVER_STATUS_IN_TRANS } from '../../protocol/status-flags.ts';
 import { DataLab, secondaryAt } from '../support/data-lab.ts';
 import { LOGIN, RawClient } from '../support/raw-client.ts';
 import { SERVER_CAPABILITIES, type ServerPeer } from '../support/scripted-server.ts';
@@ -36,6 +37,28 @@ t.test('it is set again when the client has reset its session', async (t) => {
   t.ok(await client.command(COM_RESET_CONNECTION));
   t.ok(await client.command(COM_QUERY, 'SELECT 2'));
   t.strictSame(heard, [SET, 'SELECT 1', 'RESET', SET, 'SELECT 2']);
+  client.close();
+  await lab.settled();
+});
+
+t.test('a transaction begun right behind the reset is not disturbed: it is set behind it', async (t) => {
+  let status = SERVER_STATUS_AUTOCOMMIT;
+  const { lab, heard } = await openLab(t, (peer, text) => {
+    const isOpen = (status & SERVER_STATUS_IN_TRANS) !== 0;
+    if (text === 'BEGIN') status |= SERVER_STATUS_IN_TRANS;
+    if (text === 'COMMIT') status &= ~SERVER_STATUS_IN_TRANS;
+    // ER_VARIABLE_NOT_SETTABLE_IN_TRANSACTION
+    if (text === SET && isOpen) peer.err(1, 1766, 'HY000', 'The system variable cannot be set');
+    else peer.ok(1, status);
+  });
+  const client = await RawClient.logIn(lab.port('ro'));
+  await client.command(COM_QUERY, 'SELECT 1');
+  const begin = encodePacket(Buffer.concat([Buffer.of(COM_QUERY), Buffer.from('BEGIN')]), 0);
+  client.write(encodePacket(Buffer.of(COM_RESET_CONNECTION), 0), begin);
+  for (const answer of ['reset', 'begin']) t.equal((await client.readPacket())?.payload[0], 0, answer);
+  for (const text of ['INSERT', 'COMMIT', 'SELECT 2'])
+    t.equal((await client.command(COM_QUERY, text))?.[0], 0, text);
+  t.strictSame(heard, [SET, 'SELECT 1', 'RESET', 'BEGIN', 'INSERT', 'COMMIT', SET, 'SELECT 2']);
   client.close();
   await lab.settled();
 });

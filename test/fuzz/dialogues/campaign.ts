@@ -232,15 +232,14 @@ class Performance {
     if (via.end !== null) return null;
     if (wrong !== '') this.#find(wrong, `turn ${turn}: ${via.errors.join()}`);
     const believed = this.#session(via)?.inTransaction;
-    const afterError = via.lastWasError ? ' after an error' : '';
     const [, status] = await Promise.all([direct.ask(), via.ask()]);
     if (status === null) return null;
     const isOpen = (status & 1) !== 0;
     if (isOpen !== believed) {
-      this.#find(
-        `transaction ${isOpen ? 'open, believed closed' : 'closed, believed open'}${afterError}`,
-        `turn ${turn}`,
-      );
+      const belief = `transaction ${isOpen ? 'open, believed closed' : 'closed, believed open'}`;
+      // Errors do not tell, and neither does what is prepared behind one.
+      if (via.hasErred) this.#note(`${belief}, after an error`);
+      else this.#find(belief, `turn ${turn}`);
     }
     return status;
   }

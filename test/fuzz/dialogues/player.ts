@@ -29,7 +29,7 @@ export class Player {
   #authRounds = 0;
   #isAuthenticating = true;
   readonly #errors: number[] = [];
-  #lastWasError = false;
+  #errorsBefore = 0;
   #lastOkStatus: number | null = null;
   /** Of every packet received since the login. */
   readonly sequenceIds: number[] = [];
@@ -98,9 +98,9 @@ export class Player {
   get errors(): readonly number[] {
     return this.#errors;
   }
-  /** The last packet received is an ERR. */
-  get lastWasError(): boolean {
-    return this.#lastWasError;
+  /** Something of the last turn has failed. */
+  get hasErred(): boolean {
+    return this.#errors.length > this.#errorsBefore;
   }
   /** Bytes that are written and not with the kernel. */
   get unsent(): number {
@@ -115,6 +115,7 @@ export class Player {
     const turn = this.#dialogue.turns[index];
     if (turn === undefined) return;
     this.#authRounds = 0;
+    this.#errorsBefore = this.#errors.length;
     const bytes = this.#mine(turn.bytes);
     this.#tell?.(`${this.#own} says ${turn.says.join(' | ')}`);
     let from = 0;
@@ -209,7 +210,6 @@ export class Player {
     const first = head[0] ?? -1;
     this.#tell?.(`${this.#own} hears ${sequenceId}, ${length} bytes: ${readable(head)}`);
     if (first === 0 && length >= 7) this.#lastOkStatus = head.readUInt16LE(3);
-    this.#lastWasError = first === 0xff && length > 2;
     if (first === 0xff && length > 2 && !this.#isAuthenticating) this.#errors.push(head.readUInt16LE(1));
     if (this.#isAuthenticating && (first === 0 || first === 0xff)) {
       this.#isAuthenticating = false;
@@ -246,6 +246,9 @@ function neutral(packet: Buffer): Buffer {
   const payload = packet.subarray(PACKET_HEADER_BYTES);
   const text = payload.toString('latin1', 0, 64);
   if (text.startsWith('Uptime: ')) return Buffer.concat([packet.subarray(3, 4), Buffer.from('Uptime')]);
+  // MariaDB's numbers of statements, in the answer to COM_STMT_PREPARE.
+  if (payload[0] === 0 && (payload.length === 12 || payload.length === 13))
+    return Buffer.concat([packet.subarray(0, 5), packet.subarray(9)]);
   const name = /^\xfe([a-z0-9_]+)\0/.exec(text)?.[1];
   if (name === undefined || payload.length > 64) return packet;
   return Buffer.concat([packet.subarray(0, 4), Buffer.from(name)]);
