@@ -176,6 +176,7 @@ t.test('a Galera node with its cluster, and one that has lost it', async (t) => 
     wsrep_local_recv_queue: '5',
     wsrep_gcomm_uuid: 'd01eed8d-e587-11f1-8b82-77711a6c73c6',
     wsrep_incoming_addresses: '10.0.0.1:3306,[fd00::2]:3306,,AUTO',
+    Uptime: '1234',
   };
   t.match(probe.read([named(status), variables], TIMES, UNKNOWN), {
     serverUuid: 'db:3306#1#uid',
@@ -186,6 +187,7 @@ t.test('a Galera node with its cluster, and one that has lost it', async (t) => 
       isReady: true,
       localState: 4,
       configuration: 3,
+      uptimeSeconds: 1234,
       setAside: '',
       members: ['10.0.0.1:3306', '[fd00::2]:3306', '', ''],
     },

@@ -4,8 +4,9 @@ import type { SourceReport } from './source.ts';
 
 export function recordReport(events: EventLog, report: SourceReport): void {
   const { name, kind, destinations, failure } = report;
-  // Members that stand in the configuration are told of as members.
-  const level = kind === 'static' ? 'debug' : null;
+  // Members that stand in the configuration are told of as members, until one stays where its name no longer leads.
+  const isTold = failure === null ? report.failures === 0 : report.lastSuccessAtMs === null;
+  const level = kind === 'static' && isTold ? 'debug' : null;
   const fields = { source: name, source_kind: kind, addresses: destinations.length };
   if (failure === null) {
     const found = destinations.map(({ address }) => address);

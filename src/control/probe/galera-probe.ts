@@ -72,7 +72,7 @@ function galeraOf(status: Values, variables: Values): GaleraAnswer {
     // Outside of a primary component it is -1, or that as an unsigned number.
     configuration: Number.isSafeInteger(configuration) && configuration >= 0 ? configuration : null,
     nodeUuid: text('wsrep_gcomm_uuid'),
-    uptimeSeconds: Number(text('Uptime') || '0'),
+    uptimeSeconds: Number(text('uptime') || '0'),
     localIndex: Number(text('wsrep_local_index') || '-1'),
     members: text('wsrep_incoming_addresses').split(',').map(addressIn),
   };

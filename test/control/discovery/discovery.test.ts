@@ -1,8 +1,15 @@
+import pino from 'pino';
 import t from 'tap';
 import { bareDestination, type Destination, mergeDestinations } from '../../../routing/destinations.ts';
 import { createDiscovery, type SourceSpec } from '../../../src/control/discovery/discovery.ts';
-import { createSourceLedger, type SourceLedger } from '../../../src/control/discovery/source.ts';
+import {
+  createSourceLedger,
+  type SourceLedger,
+  type SourceReport,
+} from '../../../src/control/discovery/source.ts';
+import { recordReport } from '../../../src/control/discovery/source-events.ts';
 import { createNameResolver } from '../../../src/control/resolver.ts';
+import { createEventLog } from '../../../src/shared/events.ts';
 
 const named = (address: string, facts: Partial<Destination> = {}): Destination => ({
   ...bareDestination(address),
@@ -201,3 +208,39 @@ function createLab(names: readonly string[], remembered: readonly Destination[] 
     dropped: () => [...discovery.dropped()],
   };
 }
+
+t.test('a configured member whose name is lost is told of, though it stays where it was', async (t) => {
+  const events = createEventLog(pino({ level: 'silent' }), 10);
+  const told = () => events.recent(10).map(({ level, kind, message }) => `${level} ${kind} ${message}`);
+  const tell = (report: Partial<SourceReport>) =>
+    recordReport(events, {
+      kind: 'static',
+      name: 'static://db.example:3306',
+      isCurrent: true,
+      destinations: [bareDestination('db.example:3306')],
+      lastSuccessAtMs: null,
+      failure: null,
+      successes: 0,
+      failures: 0,
+      ...report,
+    });
+  const failure = { code: 'ENOTFOUND', message: 'the name db.example does not resolve: ENOTFOUND' };
+  tell({ failure, failures: 1 });
+  tell({ lastSuccessAtMs: 1, successes: 1 });
+  t.same(
+    told().filter((line) => !line.startsWith('debug')),
+    [],
+    'at first the member tells by itself',
+  );
+  tell({ lastSuccessAtMs: 1, successes: 1, failure, failures: 1 });
+  tell({ lastSuccessAtMs: 2, successes: 2, failures: 1 });
+  t.same(
+    told()
+      .filter((line) => !line.startsWith('debug'))
+      .sort(),
+    [
+      'info discovery_found static://db.example:3306: 1 addresses: db.example:3306',
+      'warn discovery_failed static://db.example:3306: the name db.example does not resolve: ENOTFOUND; 1 addresses stay',
+    ],
+  );
+});
