@@ -10,6 +10,7 @@ import { decodeInitialHandshake, PROTOCOL_VERSION } from '../../protocol/initial
 import { PACKET_HEADER_BYTES, readPayloadBytes } from '../../protocol/packet-header.ts';
 import type { DialAddress } from '../../routing/topology.ts';
 import { messageOf } from '../shared/message-of.ts';
+import { isGivenOut, isSameEnd, SELF_CONNECT_CODE } from '../shared/self-connect.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 
 /** A socket with the server's greeting still in it: paused, nothing consumed. */
@@ -38,6 +39,11 @@ export function connectToServer(
     };
     const onConnect = (): void => {
       clearTimeout(timer);
+      const { localAddress: host = '', localPort: port = 0 } = socket;
+      if (!isGivenOut(dial.port) || !isSameEnd({ host, port }, dial)) return;
+      // With RST, which leaves the port free for whoever is to listen on it.
+      socket.resetAndDestroy();
+      end(new ControlFailure('refused', `${SELF_CONNECT_CODE}: nobody listens on ${host}:${port}`));
     };
     const onData = (chunk: Buffer): void => {
       received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);

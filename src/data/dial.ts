@@ -3,6 +3,7 @@
  */
 import type { Member } from '../../routing/topology.ts';
 import { isLate } from '../shared/lateness.ts';
+import { isGivenOut, isSameEnd, SELF_CONNECT_CODE } from '../shared/self-connect.ts';
 import { Connection, type ConnectionSink, type Side, type Transport } from './connection.ts';
 import type { Farewells } from './farewell.ts';
 import type { FirstWord } from './first-word.ts';
@@ -51,10 +52,22 @@ export class Dial implements ConnectionSink {
     const { connectTimeoutMs, handshakeTimeoutMs } = deadlines;
     this.#timer = setTimeout(() => this.#late(), Math.min(connectTimeoutMs, handshakeTimeoutMs));
     this.#connection = Connection.dial(address, transport, this, () => {
+      if (isGivenOut(address.port) && this.#leadsToItself(address)) return this.#refuseItself();
       this.#connectedAtMs = performance.now();
       if (prologue !== null) this.#connection.write(prologue, 0, prologue.length);
       if (!firstWord.isAwaited(member)) this.#greeted();
     });
+  }
+
+  #leadsToItself(dialled: { readonly host: string; readonly port: number }): boolean {
+    const { localPort: port, localAddress: host } = this.#connection;
+    return isSameEnd({ host, port }, dialled);
+  }
+
+  /** With RST, which leaves the port free for whoever is to listen on it. */
+  #refuseItself(): void {
+    this.#connection.reset();
+    this.#finish({ kind: 'refused', code: SELF_CONNECT_CODE });
   }
 
   /** Nobody wants the answer any more. The server may have accepted already, and is not broken off. */
