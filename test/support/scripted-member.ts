@@ -51,7 +51,7 @@ export class ScriptedMember {
   }
 
   async #serve(peer: ServerPeer): Promise<void> {
-    if (!this.greets || !(await peer.logIn(CAPABILITIES))) return;
+    if (!this.greets || !(await peer.logIn(MEMBER_CAPABILITIES))) return;
     await peer.answerCommands(({ payload }) => {
       const rows = payload[0] === COM_QUERY ? this.#answer(payload.toString('utf8', 1)) : null;
       if (rows === null) peer.ok(1);
@@ -87,7 +87,8 @@ export class ScriptedMember {
   }
 }
 
-function sendRows(peer: ServerPeer, rows: readonly Row[]): void {
+/** Each column as text. */
+export function sendRows(peer: ServerPeer, rows: readonly Row[]): void {
   const names = Object.keys(rows[0] ?? {});
   const eof = encodeEofPacket({ warnings: 0, statusFlags: SERVER_STATUS_AUTOCOMMIT });
   const payloads = [
@@ -127,7 +128,8 @@ const MYSQL_TYPE_VAR_STRING = 0xfd;
 const CLIENT_LONG_PASSWORD = 1;
 const CLIENT_MULTI_STATEMENTS = 0x01_00_00;
 const CLIENT_MULTI_RESULTS = 0x02_00_00;
-const CAPABILITIES =
+/** Without CLIENT_DEPRECATE_EOF, which the rows go by. */
+export const MEMBER_CAPABILITIES =
   (CLIENT_LONG_PASSWORD |
     CLIENT_PROTOCOL_41 |
     CLIENT_TRANSACTIONS |

@@ -3,6 +3,7 @@
  * its own that is open for a moment only: a write may wait, for a lock or for a group that lost its quorum, and no probe
  * may wait behind it. Nothing in the router depends on whether it works.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { ClusterFacts, Member, Topology } from '../../../routing/topology.ts';
 import type { EventLog } from '../../shared/events.ts';
 import { type ControlFailure, toControlFailure } from '../control-failure.ts';
@@ -62,8 +63,7 @@ export class RouterRegistration {
     const { cluster } = topology;
     if (settings === null || this.#giveUp !== null || cluster === undefined) return;
     const now = this.#options.now();
-    // The topology keeps its picture of the cluster for as long as nothing about it changes.
-    if (now < this.#retryAtMs || (cluster === this.#doneFor && now < this.#dueAtMs)) return;
+    if (now < this.#retryAtMs || (this.#isDoneFor(cluster) && now < this.#dueAtMs)) return;
     if (cluster.state !== 'ok' || cluster.kind === 'unknown') return;
     const primary = writerOf(topology);
     if (primary === null) return;
@@ -74,6 +74,14 @@ export class RouterRegistration {
   close(): void {
     this.#settings = null;
     this.#giveUp?.abort();
+  }
+
+  /** Each topology that differs has a picture of the cluster of its own, mostly the same one. */
+  #isDoneFor(cluster: ClusterFacts): boolean {
+    if (cluster === this.#doneFor) return true;
+    if (this.#doneFor === null || !isDeepStrictEqual(cluster, this.#doneFor)) return false;
+    this.#doneFor = cluster;
+    return true;
   }
 
   async #write(

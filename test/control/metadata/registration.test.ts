@@ -1,6 +1,10 @@
 /** Registering as a router: on one real server whose metadata says what it is told to. */
 import { hostname } from 'node:os';
+import { pino } from 'pino';
 import t from 'tap';
+import { effectiveOptions, NO_OPTIONS } from '../../../routing/metadata/facts.ts';
+import type { ClusterFacts, Member } from '../../../routing/topology.ts';
+import { RouterRegistration } from '../../../src/control/metadata/registration.ts';
 import {
   createAccount,
   createSandbox,
@@ -10,6 +14,10 @@ import {
   setRouterOptions,
   waitFor,
 } from '../../../src/sandbox/index.ts';
+import { createEventLog } from '../../../src/shared/events.ts';
+import { memberNamed, primaryNamed, topologyOf } from '../../routing/members.ts';
+import { MEMBER_CAPABILITIES, sendRows } from '../../support/scripted-member.ts';
+import { ScriptedServer } from '../../support/scripted-server.ts';
 import { controlConfig, type PlaneFacts, startPlane } from '../peers.ts';
 
 const noMysql = await missingParts('mysql');
@@ -124,6 +132,63 @@ t.test('a router that registers', { skip: noMysql }, async (t) => {
     t.equal((await rowsOf(primary)).length, 0);
   });
 });
+
+t.test('a member that comes or goes sends no router to its row again', async (t) => {
+  const server = await ScriptedServer.start(async (peer) => {
+    if (!(await peer.logIn(MEMBER_CAPABILITIES))) return;
+    await peer.answerCommands(({ payload }) => {
+      if (payload.includes('SELECT router_id')) sendRows(peer, [OWN_ROW]);
+      else peer.ok(1);
+    });
+  });
+  t.teardown(() => server.close());
+  let visits = 0;
+  const events = createEventLog(pino({ level: 'silent' }), 10);
+  const registration = new RouterRegistration({
+    settings: {
+      account: { user: 'router', password: 'secret', tls: controlConfig({ seeds: [] }).cluster.tls },
+      identity() {
+        visits++;
+        return { address: 'host', name: '', version: '1', attributes: {} };
+      },
+    },
+    events,
+    now: () => performance.now(),
+    random: Math.random,
+  });
+  t.teardown(() => registration.close());
+  const topology = (members: readonly Member[], schemaVersion = '2.4.0') =>
+    topologyOf([primaryNamed('a', { dial: { host: server.host, port: server.port } }), ...members], {
+      cluster: clusterFactsOf(schemaVersion),
+    });
+  registration.consider(topology([]));
+  await waitFor({ what: 'its row', timeoutMs: 20_000 }, async () =>
+    events.recent(10).find(({ kind }) => kind === 'router_registered'),
+  );
+  registration.consider(topology([memberNamed('b')]));
+  registration.consider(topology([memberNamed('b', { state: 'RECOVERING', acceptsReads: false })]));
+  t.equal(visits, 1);
+  registration.consider(topology([memberNamed('b')], '2.4.1'));
+  t.equal(visits, 2, 'what is kept of the cluster itself does');
+});
+
+function clusterFactsOf(schemaVersion: string): ClusterFacts {
+  return {
+    ...{
+      kind: 'cluster',
+      state: 'ok',
+      detail: '',
+      id: 'home',
+      name: 'mycluster',
+      schemaVersion,
+      viewId: null,
+    },
+    ...{ clusters: [], options: effectiveOptions(undefined, NO_OPTIONS), unknownOptions: [] },
+  };
+}
+
+/** Nothing in it is to be changed. */
+const OWN_ROW = { id: '1', productName: 'Fairlead', version: '1', homeId: 'home', attributes: '{}' };
 
 async function rowsOf(server: Server) {
   return await server.query(`SELECT * FROM ${METADATA_SCHEMA}.v2_routers ORDER BY router_id`);
