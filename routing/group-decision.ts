@@ -314,7 +314,9 @@ function reasonOf(situation: Situation, entry: Entry, findings: Findings): strin
   if (state !== 'ONLINE') return `state ${state}`;
   if (role === 'PRIMARY' && !writable) {
     const isReadOnly = fresh !== null && (fresh.superReadOnly || fresh.readOnly);
-    return isReadOnly ? 'primary, but read-only' : 'primary, but not confirmed';
+    if (isReadOnly) return 'primary, but read-only';
+    const isRefusing = (entry.observation?.refusingSinceMs ?? null) !== null;
+    return isRefusing ? 'primary, but refuses commits' : 'primary, but not confirmed';
   }
   return '';
 }

@@ -673,3 +673,17 @@ t.test('a member that its group has left behind is not believed when nobody else
   t.equal(lasting.topology.primary, 'a:3306', 'it has kept its quorum for so long that it cannot have slept');
   t.equal(later('200:1').topology.primary, 'a:3306', 'the group was bootstrapped anew');
 });
+
+t.test('why a primary is not written to is told as it is', async (t) => {
+  const cases: readonly (readonly [said: Parameters<typeof says>[2], reason: string])[] = [
+    [{ superReadOnly: true }, 'primary, but read-only'],
+    [{ askedAtMs: NOW - 100, refusingSinceMs: NOW - 80 }, 'primary, but refuses commits'],
+    [{ askedAtMs: LATE }, 'primary, but not confirmed'],
+  ];
+  for (const [said, reason] of cases) {
+    const others = ['b', 'c'].map((name) => says(name, HEALTHY, { askedAtMs: LATE - 20 }));
+    const seen = [says('a', HEALTHY, said), ...others];
+    const { topology } = decide(inputOf(seen, {}, SETTLED));
+    t.match(topology.members[0], { acceptsWrites: false, reason });
+  }
+});
