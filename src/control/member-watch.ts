@@ -319,7 +319,8 @@ export class MemberWatch {
       ? this.#lastStepAtMs + REOPEN_GAP_MS - this.#options.now()
       : this.#retryMs(failure);
     this.#schedule(Math.max(waitMs, leastWaitMs(failure)));
-    if (failure.kind === 'refused' || failure.kind === 'timeout') this.#names.recheck();
+    // Whatever listens there now may be somebody else.
+    if (failure.kind !== 'router-exhausted') this.#names.recheck();
     // The deadline has told that already.
     if (failure.kind !== 'timeout' || this.#failure?.kind !== 'timeout') this.#fail(failure);
   }

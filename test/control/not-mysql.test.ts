@@ -3,7 +3,9 @@ import { Buffer } from 'node:buffer';
 import type { Socket } from 'node:net';
 import t from 'tap';
 import { connectToServer } from '../../src/control/greeting.ts';
+import type { NameResolver } from '../../src/control/resolver.ts';
 import { waitFor } from '../../src/sandbox/index.ts';
+import { ScriptedMember } from '../support/scripted-member.ts';
 import { packet, startFakePeer, startPlane } from './peers.ts';
 
 const GREETINGS: readonly {
@@ -187,6 +189,27 @@ t.test('an account that is locked is tried again soon, one that may get locked b
     topology.members.every(({ reason }) => reason !== ''),
   );
   for (const { reason } of members) t.equal(reason, 'denies access to the monitoring account');
+});
+
+t.test('a member whose address somebody else has taken is looked for by its name', async (t) => {
+  const denial = Buffer.concat([Buffer.from([0xff, 0x15, 0x04]), Buffer.from('#28000Access denied')]);
+  const taker = await startFakePeer((socket) => socket.end(packet(denial)));
+  t.teardown(() => taker.close());
+  const member = await ScriptedMember.start(1, false, { host: '127.0.0.2', port: taker.port });
+  t.teardown(() => member.close());
+  // What was answered first may be used for longer than this test waits.
+  const addressNow = () => (taker.connections() === 0 ? '127.0.0.1' : '127.0.0.2');
+  const resolver: NameResolver = {
+    lookup: async () => ({ kind: 'found', host: addressNow(), ttlMs: 600_000 }),
+    lookupAll: async () => ({ kind: 'found', hosts: [addressNow()], ttlMs: 600_000 }),
+    lookupServices: async () => ({ kind: 'not-found', code: 'ENODATA' }),
+    configure() {},
+    close() {},
+  };
+  const { plane, until } = startPlane({ seeds: [['pod.test', taker.port]], resolver });
+  t.teardown(() => plane.close());
+  const topology = await until('the member', ({ primary }) => primary !== null);
+  t.match(topology.members, [{ id: member.uuid, dial: { host: '127.0.0.2' } }]);
 });
 
 t.test('with a static topology the first seed is the primary and nobody is asked', async (t) => {
