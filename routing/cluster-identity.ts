@@ -24,6 +24,8 @@ export type ClusterIdentity =
   | { readonly kind: 'plain' }
   /** Too few seeds have been heard. */
   | { readonly kind: 'waiting' }
+  /** All seeds have answered, and none is what `cluster.topology` names. */
+  | { readonly kind: 'misfit' }
   /** All have been heard and there is no majority. */
   | { readonly kind: 'tie'; readonly names: readonly string[] };
 
@@ -46,9 +48,26 @@ export function clusterIdentity(input: DecisionInput): ClusterIdentity {
   if (settled?.kind === 'plain' || settled?.kind === 'aurora') {
     return isMajority ? identityOf(leader.kind, leader.name) : settled;
   }
+  if (leader === undefined && seeds.length > 0 && seeds.every((seed) => isMisfit(seed, input))) {
+    return { kind: 'misfit' };
+  }
   if (leader === undefined || (!isMajority && !seeds.every(isHeard))) return { kind: 'waiting' };
   if (leaders.length > 1) return { kind: 'tie', names: leaders.map(inWords).sort() };
   return identityOf(leader.kind, leader.name);
+}
+
+/** In words, what a member is that `cluster.topology` does not allow for; empty for one that fits. */
+export function misfitOf({ answer }: Observation, { settings }: DecisionInput): string {
+  if (answer === null) return '';
+  const { kind } = memberOf(answer);
+  const allowed: readonly ClusterKind[] = ALLOWED_KINDS[settings.topology];
+  return allowed.includes(kind)
+    ? ''
+    : `${KINDS_IN_WORDS[kind]}, and cluster.topology is ${settings.topology}`;
+}
+
+function isMisfit(seed: Observation | undefined, input: DecisionInput): boolean {
+  return seed !== undefined && seed.failure === null && misfitOf(seed, input) !== '';
 }
 
 type Vote = { readonly kind: ClusterKind; readonly name: string; count: number };
@@ -104,3 +123,10 @@ const ALLOWED_KINDS = {
   async: ['plain'],
   static: [],
 } as const satisfies Record<DecisionTopology, readonly ClusterKind[]>;
+
+const KINDS_IN_WORDS = {
+  group: 'runs Group Replication',
+  galera: 'is a Galera node',
+  aurora: 'is an Aurora instance',
+  plain: 'is a plain server',
+} as const satisfies Record<ClusterKind, string>;

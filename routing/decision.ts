@@ -4,7 +4,7 @@
 import { decideAsync } from './async-decision.ts';
 import { decideAurora } from './aurora-decision.ts';
 import { tellClonesApart } from './clones.ts';
-import { clusterIdentity } from './cluster-identity.ts';
+import { clusterIdentity, misfitOf } from './cluster-identity.ts';
 import { decideGalera } from './galera-decision.ts';
 import { decideGroup } from './group-decision.ts';
 import { decideClusters } from './metadata/cluster-decision.ts';
@@ -17,6 +17,7 @@ import {
   FAILURE_REASONS,
   type FailureKind,
   isHeard,
+  type Observation,
   standingAnswer,
 } from './observations.ts';
 import { preferReads } from './reads.ts';
@@ -75,6 +76,10 @@ function decideByRoles(input: DecisionInput): Decision {
       return withReachAlarm(input, decideAsync(input));
     case 'waiting':
       return withReachAlarm(input, decideNothing(input, []));
+    case 'misfit':
+      return decideNothing(input, [
+        `no seed is of cluster.topology ${input.settings.topology}; auto finds out what they are`,
+      ]);
     case 'tie':
       return decideNothing(input, [`the seeds belong to different clusters: ${identity.names.join(', ')}`]);
     default:
@@ -95,7 +100,7 @@ function decideNothing(input: DecisionInput, alarms: readonly string[]): Decisio
     primarySessions: 'keep' as const,
     secondarySessions: 'keep' as const,
     version: observation?.answer?.version ?? before?.version ?? '',
-    reason: isHeard(observation) ? reasonOf(observation?.failure?.kind) : 'not heard of yet',
+    reason: reasonOf(observation, input),
     slot: -1,
   }));
   const topology = { ...EMPTY_TOPOLOGY, members, alarms };
@@ -103,8 +108,10 @@ function decideNothing(input: DecisionInput, alarms: readonly string[]): Decisio
   return { topology, wanted, isInDoubt: true, memory: input.memory };
 }
 
-function reasonOf(failure: FailureKind | undefined): string {
-  return failure === undefined ? 'its group is not known yet' : FAILURE_REASONS[failure];
+function reasonOf(observation: Observation | undefined, input: DecisionInput): string {
+  if (observation === undefined || !isHeard(observation)) return 'not heard of yet';
+  if (observation.failure !== null) return FAILURE_REASONS[observation.failure.kind];
+  return misfitOf(observation, input) || 'its group is not known yet';
 }
 
 /** Said once for the cluster, beside the reason each member has. */

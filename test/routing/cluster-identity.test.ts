@@ -120,3 +120,29 @@ t.test('while it is not known which cluster is meant, no session ends and nobody
   );
   t.strictSame(tie.wanted, ['a:3306', 'd:3306', 'b:3306', 'c:3306']);
 });
+
+t.test(
+  'seeds of another kind than cluster.topology names are an alarm, and each says what it is',
+  async (t) => {
+    const seeds = ['a:3306', 'b:3306'];
+    const table: readonly (readonly [DecisionTopology, readonly Observation[], RegExp])[] = [
+      ['galera', [plain('a', false), plain('b')], /^is a plain server, and cluster\.topology is galera$/],
+      ['group-replication', [plain('a', false), plain('b')], /^is a plain server/],
+      ['innodb-cluster', [galera('a'), galera('b')], /^is a Galera node/],
+      ['aurora', [group('a'), group('b')], /^runs Group Replication/],
+    ];
+    for (const [topology, seen, reason] of table) {
+      const { topology: decided } = decide(inputOf(seen, { topology, seeds }));
+      t.equal(decided.primary, null);
+      t.match(decided.members, [{ reason }, { reason }], topology);
+      t.match(decided.alarms.join(), new RegExp(`no seed is of cluster\\.topology ${topology}`));
+
+      const half = [...seen.slice(0, 1), fails('b', 'refused')];
+      t.notMatch(
+        decide(inputOf(half, { topology, seeds })).topology.alarms.join(),
+        /no seed is of/,
+        'not while one is silent',
+      );
+    }
+  },
+);
