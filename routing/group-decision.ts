@@ -329,12 +329,23 @@ function foreignReason(groupName: string, entry: Entry, answer: MemberAnswer): s
 
 function foreignAlarms(situation: Situation): readonly string[] {
   const { input, groupName } = situation;
-  return input.observations.flatMap((observation) => {
+  const answers = input.observations.flatMap((observation) => {
     const answer = standingAnswer(observation, input.nowMs, input.settings.confirmationTtlMs);
-    if (answer === null || answer.group?.groupName === groupName) return [];
-    const whose = answer.group === null ? 'no group' : `group ${answer.group.groupName}`;
-    return [`${observation.address} belongs to ${whose}, this router follows group ${groupName}`];
+    return answer === null ? [] : [{ address: observation.address, group: answer.group?.groupName ?? null }];
   });
+  const foreign = answers.filter(({ group }) => group !== groupName);
+  const isGone = foreign.length === answers.length && foreign.some(({ group }) => group !== null);
+  return [
+    ...foreign.map(({ address, group }) => {
+      const whose = group === null ? 'no group' : `group ${group}`;
+      return `${address} belongs to ${whose}, this router follows group ${groupName}`;
+    }),
+    ...(isGone
+      ? [
+          `nobody who answers belongs to group ${groupName}: if the cluster was made anew, a reload (SIGHUP) follows what the seeds belong to now`,
+        ]
+      : []),
+  ];
 }
 
 /** An alarm only when each has repeated its claim since there were two: one may just not have been asked again. */

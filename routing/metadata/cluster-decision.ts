@@ -20,7 +20,8 @@ import {
   type MetadataCluster,
   type MetadataFacts,
 } from './facts.ts';
-import { type Picture, setId } from './picture.ts';
+import { setId } from './followed.ts';
+import type { Picture } from './picture.ts';
 import { judgeReadReplica } from './read-replicas.ts';
 import { applyRules, type RuleBook } from './rules.ts';
 import { endpointsOf, inSeedOrder, unseededInstances } from './watched.ts';

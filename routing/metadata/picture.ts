@@ -7,6 +7,7 @@
 import { type DecisionInput, isHeard, type Observation, standingAnswer } from '../observations.ts';
 import { ownRow, viewOf } from '../views.ts';
 import type { MetadataFacts, MetadataReading, MetadataState } from './facts.ts';
+import { followedSet, setId } from './followed.ts';
 import { observationOf } from './watched.ts';
 
 export type Picture =
@@ -44,10 +45,12 @@ export function chooseMetadata(input: DecisionInput): Picture {
     const isSomebodyUp = observations.some(({ answer }) => answer !== null);
     return isSomebodyUp ? { kind: 'waiting' } : NOT_READ;
   }
-  const id = followedId(input);
+  const followed = followedSet(input);
+  if (followed.kind === 'waiting') return { kind: 'waiting' };
   const copies = observations.flatMap((observation): readonly Copy[] => {
     const { metadata } = observation;
-    if (metadata?.facts == null || (id !== null && setId(metadata.facts) !== id)) return [];
+    if (metadata?.facts == null || followed.kind !== 'set' || setId(metadata.facts) !== followed.id)
+      return [];
     if (!isAboutItsGroup(observation, metadata.facts)) return [];
     return [{ observation, metadata, facts: metadata.facts, rank: 0 }];
   });
@@ -78,11 +81,6 @@ export function chooseMetadata(input: DecisionInput): Picture {
   };
 }
 
-/** The ClusterSet's id, or the cluster's own. */
-export function setId(facts: MetadataFacts): string {
-  return facts.clusterSet?.id ?? facts.clusterId;
-}
-
 function isByView(facts: MetadataFacts): boolean {
   return facts.clusterSet !== null || facts.kind === 'replicaset';
 }
@@ -93,35 +91,6 @@ type Copy = {
   readonly facts: MetadataFacts;
   readonly rank: number;
 };
-
-/**
- * The cluster or set that is followed: the one published before, else the one that most seeds belong to. Null where
- * the seeds belong to none, or to a group whose name alone is known.
- */
-function followedId(input: DecisionInput): string | null {
-  const before = input.previous.cluster?.id ?? '';
-  const isStillThere = input.observations.some(
-    ({ metadata }) => metadata?.facts != null && setId(metadata.facts) === before,
-  );
-  if (before !== '' && isStillThere) return before;
-  const { groupName } = input.previous;
-  const { seeds, unnamed } = input.settings;
-  const votes = new Map<string, number>();
-  for (const { address, metadata } of input.observations) {
-    if (metadata?.facts == null) continue;
-    const isFollowed = metadata.facts.clusters.some((cluster) => cluster.groupName === groupName);
-    const isNamed = seeds.includes(address) && unnamed?.has(address) !== true;
-    const weight = isFollowed ? FOLLOWED_WEIGHT : isNamed ? SEED_WEIGHT : 1;
-    const id = setId(metadata.facts);
-    votes.set(id, (votes.get(id) ?? 0) + weight);
-  }
-  let leader: string | null = null;
-  for (const [id, count] of votes) {
-    const best = leader === null ? 0 : (votes.get(leader) ?? 0);
-    if (count > best || (count === best && leader !== null && id < leader)) leader = id;
-  }
-  return leader;
-}
 
 /**
  * False for what an earlier cluster left behind: metadata of a group that its server is not in. Whoever made the group
@@ -188,5 +157,3 @@ function noneOf(readings: readonly MetadataReading[]): Picture {
 const NOT_READ: Picture = { kind: 'none', state: 'none', detail: '' };
 /** What is worth telling first, where members differ. */
 const TELLING_ORDER = ['upgrading', 'error', 'unsupported', 'not-listed', 'missing-grant', 'none'] as const;
-const FOLLOWED_WEIGHT = 1_000_000;
-const SEED_WEIGHT = 1000;

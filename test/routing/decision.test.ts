@@ -340,7 +340,7 @@ const GROUP: readonly Case[] = [
     name: 'the group that was published is followed though the seeds say another',
     seen: ['a', 'b', 'c'].map((name) => says(name, HEALTHY, { groupName: 'elsewhere' })),
     after: SETTLED,
-    expect: 'rw= ro= drain=bc no-quorum alarms=3',
+    expect: 'rw= ro= drain=bc no-quorum alarms=4',
   },
   {
     name: 'at the start the majority of the seeds names the group',
