@@ -7,6 +7,7 @@ import type { Connection } from 'mysql2/promise';
 import type { Member } from '../../../routing/topology.ts';
 import { createSandbox, type Server } from '../../../src/sandbox/index.ts';
 import { ERROR_NUMBER_CELLS, sumCells, THREAD } from '../../../src/shared/counters.ts';
+import { stackOf } from '../../../src/shared/message-of.ts';
 import { memberNamed } from '../../routing/members.ts';
 import { DataLab } from '../../support/data-lab.ts';
 import type { Scope } from '../../support/scope.ts';
@@ -80,7 +81,13 @@ export async function runDialogues(scope: Scope, options: CampaignOptions): Prom
   for (const seed of seeds) {
     if (performance.now() > deadline) break;
     const dialogue = createDialogue(new Random(seed * 7919), seed, options.kind);
-    await new Performance(stage, dialogue).play();
+    const performed = new Performance(stage, dialogue);
+    try {
+      await performed.play();
+    } catch (error) {
+      performed.failed(error);
+      break;
+    }
   }
   return stage.result;
 }
@@ -146,6 +153,12 @@ class Performance {
     this.#compareBytes(direct, via);
     this.#noteOpaque();
     result.bytes += via.receivedBytes;
+  }
+
+  /** What was thrown on behalf of it, be it that the server has crashed. */
+  failed(error: unknown): void {
+    const { isRunning } = this.#stage.server;
+    this.#find(isRunning ? 'it cannot go on' : 'the server has crashed', stackOf(error));
   }
 
   /** The member is no primary any more, or is gone. */
@@ -264,7 +277,8 @@ class Performance {
   #compareBytes(direct: Player, via: Player): void {
     // The bridge words the authentication anew.
     if (this.#route === 'bridged' && this.#hasChangeUser) return;
-    const [expected, actual] = [direct.transcript(), via.transcript()];
+    const [expected, actual] = [direct, via].map((player) => player.transcript(this.#route === 'ruled'));
+    if (expected === undefined || actual === undefined) return;
     if (this.#isFateDue && expected.subarray(0, actual.length).equals(actual))
       return this.#judgeEnd(direct, via);
     const isCutShort = [direct, via].some(({ end }) => end === 'reset' || end === 'closed');

@@ -158,15 +158,21 @@ export class Player {
     this.#socket.destroy();
   }
 
-  /** What was received, without what differs from one time to the next. */
-  transcript(): Buffer {
+  /**
+   * What was received, without what differs from one time to the next.
+   *
+   * @param hidesWarnings how many are counted as well: a statement of the router's own may leave some
+   */
+  transcript(hidesWarnings: boolean): Buffer {
     const all = Buffer.concat(this.#chunks);
     const parts: Buffer[] = [];
     for (let at = 0; at < all.length; ) {
       const whole =
         at + PACKET_HEADER_BYTES <= all.length ? at + PACKET_HEADER_BYTES + readPayloadBytes(all, at) : at;
       const end = whole > at ? Math.min(whole, all.length) : all.length;
-      parts.push(neutral(all.subarray(at, end)));
+      const packet = neutral(all.subarray(at, end));
+      const isOk = hidesWarnings && packet.length === 11 && packet[4] === 0;
+      parts.push(isOk ? packet.subarray(0, 9) : packet);
       at = end;
     }
     const text = Buffer.concat(parts).toString('latin1').replaceAll(this.#own, OWN);
