@@ -80,7 +80,9 @@ export class ChangeUserRelay implements ConnectionSink {
   }
 
   onDrain(side: Side): void {
-    this.#session.sink.onDrain(side);
+    // A client whose command waits for an answer is not read on because there is room.
+    const isWaiting = this.#exchange === null && this.#held.length > PACKET_HEADER_BYTES;
+    if (side === 'client' || !isWaiting) this.#session.sink.onDrain(side);
   }
 
   onClose(side: Side, error: NodeJS.ErrnoException | null): void {

@@ -1,4 +1,6 @@
 /** COM_CHANGE_USER: who the client is cannot be claimed with it, and no password leaves TLS in it, however it comes. */
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
 import t, { type Test } from 'tap';
 import { CLIENT_SSL } from '../../../protocol/capability-flags.ts';
 import { decodeChangeUser, encodeChangeUser } from '../../../protocol/change-user.ts';
@@ -7,10 +9,13 @@ import {
   encodeConnectionAttributes,
 } from '../../../protocol/connection-attributes.ts';
 import { encodePacket } from '../../../protocol/packet-header.ts';
+import { Connection, type ConnectionSink } from '../../../src/data/connection.ts';
+import { ChangeUserRelay } from '../../../src/data/tls/change-user-relay.ts';
+import { portOf } from '../../protocol/watching-relay.ts';
 import { DataLab, primaryAt } from '../../support/data-lab.ts';
 import { loginPayload, RawClient } from '../../support/raw-client.ts';
 import { SERVER_CAPABILITIES, type ServerPeer } from '../../support/scripted-server.ts';
-import { until } from '../../support/until.ts';
+import { pause, until } from '../../support/until.ts';
 
 const CLAIM = [
   { name: '_client_ip', value: '6.6.6.6' },
@@ -111,6 +116,50 @@ t.test('a client that floods its change of user, which the server does not read,
   for (const each of [client, ...server.peers]) each.close();
   await lab.settled();
 });
+
+t.test(
+  'who waits with a change of user is not read on because the server has taken what was queued',
+  async (t) => {
+    const peers: Socket[] = [];
+    const listener = createServer((socket) => void peers.push(socket.on('error', () => socket.destroy())));
+    await once(listener.listen(0, '127.0.0.1'), 'listening');
+    const to = { host: '127.0.0.1', port: portOf(listener.address()) };
+    const dial = (sink: ConnectionSink) =>
+      new Promise<Connection>((resolve) => {
+        const connection = Connection.dial(to, { kind: 'portable' }, sink, () => resolve(connection));
+      });
+    const nothing = () => undefined;
+    const silent = { onBytes: nothing, onEnd: nothing, onDrain: nothing, onClose: nothing };
+    const client = await dial(silent);
+    const server = await dial(silent);
+    await until('both to be there', () => peers.length === 2);
+    let readBytes = 0;
+    const relay = new ChangeUserRelay(
+      {
+        ...{ client, server, capabilities: CAPABILITIES, bridge: null, identity: null },
+        // As a session does it.
+        sink: {
+          ...silent,
+          onBytes: (_side, _buffer, length) => {
+            readBytes += length;
+          },
+          onDrain: () => client.resume(),
+        },
+        underWay: () => 'something',
+        ...{ toServer: nothing, toClient: nothing, refuseCommand: nothing },
+      },
+      CHANGE,
+    );
+    relay.onDrain('server');
+    for (const peer of peers) if (peer.remotePort === client.localPort) peer.write(Buffer.alloc(300_000));
+    await pause(200);
+    t.equal(readBytes, 0, 'it would be held beyond the limit, and refused in the middle of an answer');
+    relay.onDrain('client');
+    for (const connection of [client, server]) connection.destroy();
+    for (const peer of peers) peer.destroy();
+    listener.close();
+  },
+);
 
 t.test('attributes stay as they are where the route adds none', async (t) => {
   const { lab, seen } = await start(t, 'clientAttributes: false');

@@ -43,6 +43,7 @@ type Fate = {
 };
 
 const ROUTES = `
+  - { name: secured, listen: "127.0.0.1:0", role: primary, clientSslMode: required, serverSslMode: disabled }
   - { name: bridged, listen: "127.0.0.1:0", role: primary, clientSslMode: disabled, serverSslMode: required }
   - { name: ruled, listen: "127.0.0.1:0", role: primary, clientSslMode: disabled, serverSslMode: disabled, consistency: before }`;
 
@@ -114,7 +115,10 @@ class Performance {
     const random = new Random(dialogue.seed * 31 + 7);
     this.#stage = stage;
     this.#dialogue = dialogue;
-    this.#route = stage.kind === 'mysql' ? pick(random, ['rw', 'rw', 'bridged', 'ruled']) : 'rw';
+    this.#route = pick(
+      random,
+      stage.kind === 'mysql' ? ['rw', 'rw', 'bridged', 'ruled', 'secured'] : ['rw', 'secured'],
+    );
     this.#fate = {
       kind: pick(random, ['none', 'none', 'drain-after', 'drain-during', 'cut-during']),
       turn: random.below(dialogue.turns.length),
@@ -130,7 +134,7 @@ class Performance {
     this.#events = lab.posted.length;
     const [direct, via] = await Promise.all([
       Player.logIn(server.port, this.#dialogue, SIDES[0], this.#stage.tell),
-      Player.logIn(lab.port(this.#route), this.#dialogue, SIDES[1], this.#stage.tell),
+      Player.logIn(lab.port(this.#route), this.#dialogue, SIDES[1], this.#stage.tell, this.#hasTls),
     ]);
     result.dialogues++;
     if (!direct.isIn) result.refusedLogins++;
@@ -180,6 +184,10 @@ class Performance {
     for (let waited = 0; via.end === null && waited < 1000; waited++) await pause(5);
     if (via.end === null) this.#find('a session that was to end has not', `turn ${turn}`);
     else this.#note(`ended as it was to, ${via.end}`);
+  }
+
+  get #hasTls(): boolean {
+    return this.#route === 'secured';
   }
 
   get #wasOpaque(): boolean {
@@ -276,7 +284,7 @@ class Performance {
 
   #compareBytes(direct: Player, via: Player): void {
     // The bridge words the authentication anew.
-    if (this.#route === 'bridged' && this.#hasChangeUser) return;
+    if ((this.#route === 'bridged' || this.#hasTls) && this.#hasChangeUser) return;
     const [expected, actual] = [direct, via].map((player) => player.transcript(this.#route === 'ruled'));
     if (expected === undefined || actual === undefined) return;
     if (this.#isFateDue && expected.subarray(0, actual.length).equals(actual))

@@ -128,11 +128,14 @@ class Speaker {
 
   #prepared(isPipelined: boolean): [string, Buffer] {
     const random = this.#random;
-    // MariaDB numbers statements as it likes, and takes -1 for the one that was prepared last.
-    const id = this.#server === 'mysql' ? 1 + random.below(this.#statements + 1) : 0xffff_ffff;
+    const kind = random.below(8);
+    const isExecution = kind > 4;
+    // MariaDB numbers statements as it likes, and executes -1 as the one that was prepared last.
+    const id =
+      this.#server === 'mariadb' && isExecution ? 0xffff_ffff : 1 + random.below(this.#statements + 1);
     const idBytes = Buffer.alloc(4);
     idBytes.writeUInt32LE(id);
-    switch (random.below(8)) {
+    switch (kind) {
       case 0:
       case 1: {
         this.#statements++;
@@ -337,7 +340,6 @@ const OPTIONAL = [
   flags.CLIENT_CONNECT_ATTRS,
   flags.CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA,
   flags.CLIENT_INTERACTIVE,
-  flags.CLIENT_NO_SCHEMA,
   flags.CLIENT_CAN_HANDLE_EXPIRED_PASSWORDS,
 ] as const;
 const MARIADB_OPTIONAL = [

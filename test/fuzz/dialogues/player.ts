@@ -2,6 +2,8 @@
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { CLIENT_SSL } from '../../../protocol/capability-flags.ts';
 import { encodeHandshakeResponse41 } from '../../../protocol/handshake-response41.ts';
 import { decodeInitialHandshake } from '../../../protocol/initial-handshake.ts';
 import { encodePacket, PACKET_HEADER_BYTES, readPayloadBytes } from '../../../protocol/packet-header.ts';
@@ -15,7 +17,9 @@ type Head = { readonly sequenceId: number; readonly length: number; readonly hea
 export type Tell = ((line: string) => void) | null;
 
 export class Player {
-  readonly #socket: Socket;
+  /** What is read and written: the TCP socket, or the TLS around it. */
+  #socket: Socket;
+  readonly #raw: Socket;
   readonly #dialogue: Dialogue;
   readonly #own: string;
   readonly #tell: Tell;
@@ -30,6 +34,8 @@ export class Player {
   #isAuthenticating = true;
   readonly #errors: number[] = [];
   #errorsBefore = 0;
+  /** Of the packets of the login. */
+  #loginBytes = 0;
   #lastOkStatus: number | null = null;
   /** Of every packet received since the login. */
   readonly sequenceIds: number[] = [];
@@ -38,9 +44,14 @@ export class Player {
 
   private constructor(socket: Socket, dialogue: Dialogue, own: string, tell: Tell) {
     this.#socket = socket;
+    this.#raw = socket;
     this.#dialogue = dialogue;
     this.#own = own;
     this.#tell = tell;
+    this.#watch(socket);
+  }
+
+  #watch(socket: Socket): void {
     socket.on('end', () => {
       this.#end ??= 'fin';
     });
@@ -53,7 +64,13 @@ export class Player {
   }
 
   /** Connects and logs in; whether that succeeds, `isIn` says. `own` is as long as OWN. */
-  static async logIn(port: number, dialogue: Dialogue, own: string, tell: Tell): Promise<Player> {
+  static async logIn(
+    port: number,
+    dialogue: Dialogue,
+    own: string,
+    tell: Tell,
+    hasTls = false,
+  ): Promise<Player> {
     const socket = connect({ host: '127.0.0.1', port, noDelay: true, allowHalfOpen: true });
     const player = new Player(socket, dialogue, own, tell);
     let greeting = Buffer.alloc(0);
@@ -62,11 +79,12 @@ export class Player {
       greeting = Buffer.concat([greeting, chunk ?? Buffer.alloc(0)]);
     }
     player.connectionId = decodeInitialHandshake(greeting.subarray(PACKET_HEADER_BYTES)).connectionId;
-    socket.on('data', (chunk) => player.#take(chunk));
+    if (hasTls) await player.#secure();
+    player.#socket.on('data', (chunk) => player.#take(chunk));
     player.#send(
       encodePacket(
         encodeHandshakeResponse41({
-          capabilityFlags: dialogue.capabilities,
+          capabilityFlags: (hasTls ? dialogue.capabilities | CLIENT_SSL : dialogue.capabilities) >>> 0,
           mariadbCapabilityFlags: dialogue.mariadbCapabilities,
           maxPacketBytes: 0x4000_0000,
           characterSet: 45,
@@ -78,15 +96,28 @@ export class Player {
           attributes: Buffer.from('\x07program\x02fz'),
           zstdLevel: undefined,
         }),
-        1,
+        hasTls ? 2 : 1,
       ),
     );
     while (player.#isAuthenticating && player.#end === null) await pause(1);
     return player;
   }
 
+  async #secure(): Promise<void> {
+    const request = Buffer.alloc(32);
+    request.writeUInt32LE((this.#dialogue.capabilities | CLIENT_SSL) >>> 0, 0);
+    request.writeUInt32LE(0x4000_0000, 4);
+    request.writeUInt8(45, 8);
+    request.writeUInt32LE(this.#dialogue.mariadbCapabilities, 28);
+    this.#send(encodePacket(request, 1));
+    this.#raw.removeAllListeners('data');
+    this.#socket = connectTls({ socket: this.#raw, rejectUnauthorized: false });
+    this.#watch(this.#socket);
+    await Promise.race([once(this.#socket, 'secureConnect'), once(this.#raw, 'close')]);
+  }
+
   get clientPort(): number {
-    return this.#socket.localPort ?? 0;
+    return this.#raw.localPort ?? 0;
   }
   get receivedBytes(): number {
     return this.#receivedBytes;
@@ -146,7 +177,7 @@ export class Player {
         this.#socket.end();
         return;
       case 'reset':
-        this.#socket.resetAndDestroy();
+        this.#raw.resetAndDestroy();
         return;
       default:
         this.#dialogue.end satisfies never;
@@ -156,15 +187,16 @@ export class Player {
   async closed(): Promise<void> {
     for (let waited = 0; this.#end === null && waited < 5000; waited++) await pause(1);
     this.#socket.destroy();
+    this.#raw.destroy();
   }
 
   /**
-   * What was received, without what differs from one time to the next.
+   * What was received since the login, without what differs from one time to the next.
    *
    * @param hidesWarnings how many are counted as well: a statement of the router's own may leave some
    */
   transcript(hidesWarnings: boolean): Buffer {
-    const all = Buffer.concat(this.#chunks);
+    const all = Buffer.concat(this.#chunks).subarray(this.#loginBytes);
     const parts: Buffer[] = [];
     for (let at = 0; at < all.length; ) {
       const whole =
@@ -217,6 +249,7 @@ export class Player {
     this.#tell?.(`${this.#own} hears ${sequenceId}, ${length} bytes: ${readable(head)}`);
     if (first === 0 && length >= 7) this.#lastOkStatus = head.readUInt16LE(3);
     if (first === 0xff && length > 2 && !this.#isAuthenticating) this.#errors.push(head.readUInt16LE(1));
+    if (this.#isAuthenticating) this.#loginBytes += PACKET_HEADER_BYTES + length;
     if (this.#isAuthenticating && (first === 0 || first === 0xff)) {
       this.#isAuthenticating = false;
       this.isIn = first === 0;
