@@ -123,6 +123,13 @@ export const ERRORS = {
     sqlState: 'HY000',
     message: "Error on observer while running replication hook '%s'.",
   },
+  /** Judged on an RW session: Group Replication hands over to another primary (probe the member at once). */
+  ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING: {
+    number: 4094,
+    sqlState: 'HY000',
+    message:
+      "All queries have been blocked while function 'group_replication_set_as_primary()' is executing.",
+  },
   /** Relayed. Named when TLS is demanded by the server and the route cannot give it. */
   ER_SECURE_TRANSPORT_REQUIRED: {
     number: 3159,

@@ -36,6 +36,7 @@ import { RouterRegistration } from './metadata/registration.ts';
 import type { RegisteredRoute } from './metadata/router-row.ts';
 import { haveSpoken } from './new-vote.ts';
 import { createDoubtPace, hurryGapMs, type Pace } from './pace.ts';
+import { refusalStandsForMs } from './refusals.ts';
 import { createNameResolver, type NameResolver } from './resolver.ts';
 import { createSecondLook, type SecondLook } from './second-look.ts';
 import { recordTrouble } from './trouble-events.ts';
@@ -180,8 +181,9 @@ class Control implements ControlPlane {
   }
 
   signal({ kind, address, errorNumber }: Signal): void {
-    if (kind === 'server-error' && errorNumber === ER_RUN_HOOK_ERROR) {
-      this.#watches.get(address)?.noteRefusal();
+    const standsForMs = kind === 'server-error' ? refusalStandsForMs(errorNumber) : null;
+    if (standsForMs !== null) {
+      this.#watches.get(address)?.noteRefusal(standsForMs);
       this.#schedule.note(`a commit refused by ${address}`, 'news');
     }
     if (kind === 'server-error' && READ_ONLY_ERRORS.has(errorNumber)) this.#secondLook.note(address);
@@ -396,5 +398,3 @@ class Control implements ControlPlane {
 
 /** ER_OPTION_PREVENTS_STATEMENT, ER_READ_ONLY_MODE. */
 const READ_ONLY_ERRORS: ReadonlySet<number> = new Set([1290, 1836]);
-/** What a commit is told that its group did not take. */
-const ER_RUN_HOOK_ERROR = 3100;

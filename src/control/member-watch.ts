@@ -21,6 +21,7 @@ import type { Urgency } from './decision-schedule.ts';
 import { MetadataReader } from './metadata/metadata-reader.ts';
 import { createNameWatch, type GivenAddress, type NameWatch } from './name-watch.ts';
 import { type Backoff, createBackoff, createSteadyJitter, type SteadyJitter, withJitter } from './pace.ts';
+import { Refusals } from './refusals.ts';
 import type { MemberWatchOptions, ProbeCounts, WatchSettings } from './watch-options.ts';
 
 /** The connection to the member: one of these at a time. */
@@ -41,7 +42,7 @@ export class MemberWatch {
   #link: Link = NO_LINK;
   #answer: MemberAnswer | null = null;
   #failure: Failure | null = null;
-  #refusingSinceMs: number | null = null;
+  readonly #refusals = new Refusals();
   #dial: DialAddress | null;
   /** The next step: connect, or probe. */
   readonly #nextStep = new Deadline('own-turn');
@@ -90,7 +91,7 @@ export class MemberWatch {
       dial: this.#dial,
       answer: this.#answer,
       failure: this.#failure,
-      refusingSinceMs: this.#refusingSinceMs,
+      refusingSinceMs: this.#refusals.sinceMs,
     };
     return this.#metadata === null ? seen : { ...seen, metadata: this.#metadata.reading };
   }
@@ -105,8 +106,8 @@ export class MemberWatch {
   }
 
   /** A client was told that its commit was refused. */
-  noteRefusal(): void {
-    this.#refusingSinceMs ??= this.#options.now();
+  noteRefusal(standsForMs: number): void {
+    this.#refusals.note(this.#options.now(), standsForMs);
   }
 
   /** Asks on a new connection. What was said on this one stands until then. */
@@ -268,7 +269,7 @@ export class MemberWatch {
   }
 
   #accept({ answer, isRepeated }: ProbeOutcome, session: ControlSession): void {
-    if (answer.askedAtMs > (this.#refusingSinceMs ?? Number.POSITIVE_INFINITY)) this.#refusingSinceMs = null;
+    this.#refusals.answered(answer.askedAtMs, answer.superReadOnly);
     const before = this.#answer;
     this.#answer = answer;
     this.#lastProbeSeconds = (answer.answeredAtMs - answer.askedAtMs) / 1000;

@@ -20,5 +20,5 @@ export type SignalKind =
   | 'no-handshake'
   /** The server closed or reset a session that was in the middle of something. */
   | 'server-closed'
-  /** ERR 1290, 1836, 3100 or 1053 on a session of a primary route. */
+  /** ERR 1290, 1836, 3100, 4094 or 1053 on a session of a primary route. */
   | 'server-error';
