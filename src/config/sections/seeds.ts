@@ -80,7 +80,7 @@ export const kubernetesSeed = z.strictObject({
 });
 
 const SEED_RULE =
-  'a host with or without a port, such as "db-0.db", "db-0.db:3306" or "[::1]:3306", or a map with the one key dns or kubernetes';
+  'a host with or without a port (1 to 65535), such as "db-0.db", "db-0.db:3306" or "[::1]:3306", or a map with the one key dns or kubernetes';
 
 /** Places to start looking for members. */
 export function seeds(facts: { readonly doc: string; readonly why: string }) {
