@@ -1,5 +1,6 @@
 /** Sessions under a routing guideline, by what the thread knows of them when they come and by what they say of themselves. */
 import t, { type Test } from 'tap';
+import { CLIENT_COMPRESS } from '../../protocol/capability-flags.ts';
 import { guidelineOf } from '../../routing/guidelines/document.ts';
 import type { GuidelineInForce } from '../../src/shared/guideline.ts';
 import { DataLab, type LabOptions, primaryAt, secondaryAt } from '../support/data-lab.ts';
@@ -131,6 +132,18 @@ t.test('whoever the router greets has as long for its login as others', async (t
   t.match(await babbling.readErr(), { errorCode: 1156 });
   for (const each of [silent, babbling]) each.close();
   await until('one to be refused for its packet', () => lab.refused('out_of_order') === 1);
+  await lab.settled();
+});
+
+t.test('a client that compresses without having been offered to is told so', async (t) => {
+  const { lab } = await openLab(t, USERS, { routeKeys: 'clientSslMode: disabled' });
+  const client = await RawClient.connect(lab.port('rw'));
+  await client.readPacket();
+  const login = loginPayload();
+  login.writeUInt32LE((login.readUInt32LE() | CLIENT_COMPRESS) >>> 0);
+  client.send(1, login);
+  t.match(await client.readErr(), { sequenceId: 2, errorCode: 2012, message: /compression is not offered/ });
+  client.close();
   await lab.settled();
 });
 
