@@ -138,6 +138,8 @@ export class Server {
       datadir: this.dataDirectory,
       socket: this.socketPath,
       pid_file: join(this.directory, 'pid'),
+      // A MariaDB that starts removes what it takes for its own temporary tables of before, and so those of any other there.
+      tmpdir: this.directory,
       log_error: this.#logPath,
       server_id: this.#options.serverId,
       bind_address: this.host,

@@ -12,6 +12,10 @@ t.test('a MariaDB server', { skip: noMariadb }, async (t) => {
     t.same(await server.query('SELECT @@max_connections AS max, @@log_bin AS log'), [{ max: 77, log: 1 }]);
   });
 
+  await t.test('has its temporary tables where no other server looks', async (t) => {
+    t.match(await server.query('SELECT @@tmpdir AS place'), [{ place: server.directory }]);
+  });
+
   await t.test('knows the same accounts as a MySQL server, and no other', async (t) => {
     await server.query('CREATE DATABASE app');
     const app = await server.connect({ ...ACCOUNTS.app, database: 'app' });
