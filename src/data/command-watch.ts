@@ -26,7 +26,7 @@ export class CommandWatch {
     agreed: ConnectionFacts,
     onOpaque: (reason: string) => void,
     stopsAtChangeUser: boolean,
-    onReset: (() => void) | null,
+    onReset: (() => boolean) | null,
   ) {
     this.#meter = new CommandMeter(context, route, member, onOpaque);
     const notice = onReset === null ? null : new ResetNotice(this.#meter, onReset);

@@ -121,11 +121,12 @@ export class ConsistencySetting implements ConnectionSink {
  */
 export class ResetNotice implements TrackerSink {
   readonly #inner: TrackerSink;
-  readonly #onReset: () => void;
+  readonly #onReset: () => boolean;
   #tracker: CommandTracker | null = null;
   #isPending = false;
 
-  constructor(inner: TrackerSink, onReset: () => void) {
+  /** @param onReset returns whether it could see to it now; otherwise it is told again after the next answer */
+  constructor(inner: TrackerSink, onReset: () => boolean) {
     this.#inner = inner;
     this.#onReset = onReset;
   }
@@ -150,8 +151,7 @@ export class ResetNotice implements TrackerSink {
     // What the client has sent behind it already goes first: nothing may come between the pieces of a packet, and in a
     // transaction the server would refuse it.
     if (!this.#isPending || !this.#tracker?.isIdle || this.#tracker.facts.isInTransaction) return;
-    this.#isPending = false;
-    this.#onReset();
+    this.#isPending = !this.#onReset();
   }
 
   unsolicitedError(errorNumber: number): void {

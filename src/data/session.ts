@@ -50,6 +50,8 @@ export class Session implements ConnectionSink, EndingSession {
   #commands: CommandWatch | null = null;
   /** Agreed at the login, for COM_CHANGE_USER. */
   #capabilities = 0;
+  /** There from the first COM_CHANGE_USER on, or what might have become one. */
+  #changing: ChangeUserRelay | null = null;
   /** There after the login where only one side has TLS. */
   #bridge: AuthBridge | null = null;
 
@@ -280,10 +282,17 @@ export class Session implements ConnectionSink, EndingSession {
       this.#becomeOpaque(reason);
     };
     const stopsAtChangeUser = addsIdentity || this.#bridge !== null;
-    const onReset = this.#route.bound.consistency === null ? null : () => void this.#setConsistency();
+    const onReset = this.#route.bound.consistency === null ? null : () => this.#resetConsistency();
     const [context, route] = [this.#context, this.#route];
     const watch = new CommandWatch(context, route, member, facts, onOpaque, stopsAtChangeUser, onReset);
     if (this.#phase === 'command') this.#commands = watch;
+  }
+
+  /** @returns whether this was the time for it: what the client has already sent of its next command goes first */
+  #resetConsistency(): boolean {
+    if (this.#changing?.isOver === false) return false;
+    this.#setConsistency();
+    return true;
   }
 
   /** Null where the route leaves it to servers and clients. */
@@ -330,7 +339,7 @@ export class Session implements ConnectionSink, EndingSession {
       toClient: (packet) => this.#relayToClient(packet, 0, packet.length),
       refuseCommand: (refusal, sequenceId) => this.#end.refuse(refusal, (err) => encodeErr(err, sequenceId)),
     };
-    new ChangeUserRelay(changing, chunk);
+    this.#changing = new ChangeUserRelay(changing, chunk);
   }
 
   #tlsBegins(fromClient: Buffer): void {

@@ -63,6 +63,23 @@ t.test('a transaction begun right behind the reset is not disturbed: it is set b
   await lab.settled();
 });
 
+t.test('a command of which only the first bytes have come behind the reset loses none of them', async (t) => {
+  const { lab, heard } = await openLab(t);
+  const query = encodePacket(Buffer.concat([Buffer.of(COM_QUERY), Buffer.from('SELECT 2')]), 0);
+  const reset = encodePacket(Buffer.of(COM_RESET_CONNECTION), 0);
+  for (let cut = 1; cut < 8; cut++) {
+    const client = await RawClient.logIn(lab.port('ro'));
+    client.write(reset, query.subarray(0, cut));
+    t.equal((await client.readPacket())?.payload[0], 0);
+    client.write(query.subarray(cut));
+    t.equal((await client.readPacket())?.payload[0], 0, `cut at ${cut}`);
+    t.ok(await client.command(COM_QUERY, 'SELECT 3'));
+    t.strictSame(heard.splice(0), [SET, 'RESET', 'SELECT 2', SET, 'SELECT 3'], `cut at ${cut}`);
+    client.close();
+  }
+  await lab.settled();
+});
+
 t.test('it is set again for another user of the same session', async (t) => {
   const { lab, heard } = await openLab(t);
   const client = await RawClient.logIn(lab.port('ro'));

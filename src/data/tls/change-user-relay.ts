@@ -49,6 +49,7 @@ export class ChangeUserRelay implements ConnectionSink {
   #exchange: Exchange | null = null;
   /** What the client has sent and nobody has read yet. */
   #held: Buffer;
+  #isOver = false;
 
   /**
    * Puts itself between both connections and the session.
@@ -61,6 +62,11 @@ export class ChangeUserRelay implements ConnectionSink {
     session.client.attach(this);
     session.server.attach(this);
     if (chunk.length > PACKET_HEADER_BYTES) this.#begin();
+  }
+
+  /** It has given the connections back: until then nobody else may stand in their way, for it holds what the client has sent. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   onBytes(side: Side, buffer: Buffer, length: number): void {
@@ -127,6 +133,7 @@ export class ChangeUserRelay implements ConnectionSink {
   }
 
   #leave(): void {
+    this.#isOver = true;
     this.#exchange = null;
     this.#session.client.attach(this.#session.sink);
     this.#session.server.attach(this.#session.sink);
