@@ -144,7 +144,10 @@ export class Router {
     const late = delay(timeoutMs + OVERDUE_MS, undefined, { ref: false });
     await Promise.race([this.#dataPlane?.drain(acceptingMs, timeoutMs), hurry, late]);
     this.#passwordWatch.close();
-    this.#controlPlane?.close();
+    const controlPlane = this.#controlPlane;
+    // A reload that is under way, or a password that is being read, is not to bring it back to life.
+    this.#controlPlane = null;
+    controlPlane?.close();
     const stuck = (await this.#dataPlane?.close()) ?? 0;
     await this.#admin?.close();
     this.#events.record('info', 'stopped', 'Fairlead has stopped');

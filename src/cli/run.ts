@@ -21,6 +21,13 @@ export type RunOptions = {
 export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> {
   // Before anything takes time: as process 1 of a container, a signal nobody listens for yet would be lost.
   const orders = listenForOrders();
+  let router: Router | null = null;
+  let isReloadAsked = false;
+  // Until the very end: what nobody listens for ends the process, in the middle of a start or behind its last session.
+  process.on('SIGHUP', () => {
+    if (router === null) isReloadAsked = true;
+    else void router.reload();
+  });
   const loaded = await loadConfig(sources);
   if (!loaded.ok) {
     orders.close();
@@ -30,13 +37,6 @@ export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> 
   const { config } = loaded;
   const logger = await createLogger(config.log, process.stdout.isTTY === true);
   const events = createEventLog(logger.log, KEPT_EVENTS);
-  let router: Router | null = null;
-  let isReloadAsked = false;
-  const onReload = () => {
-    if (router === null) isReloadAsked = true;
-    else void router.reload();
-  };
-  process.on('SIGHUP', onReload);
   try {
     let predecessor: Predecessor | null = null;
     if (takeover !== null) predecessor = await findPredecessor(takeover, config);
@@ -56,7 +56,6 @@ export async function run({ sources, takeover }: RunOptions): Promise<ExitCode> 
     events.record('error', 'start_failed', `Fairlead cannot start: ${message}`);
     return EXIT.failure;
   } finally {
-    process.off('SIGHUP', onReload);
     orders.close();
     await logger.flush();
   }

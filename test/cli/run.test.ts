@@ -1,6 +1,6 @@
 /** What a supervisor sees of `fairlead run`: how it starts, what it says when it cannot, and how it ends. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
@@ -206,6 +206,65 @@ t.test('SIGHUP with a broken file changes nothing and says so; with a good one i
   await until('the last one', () => router.program.events('reload_failed').length >= 3);
 });
 
+t.test('SIGHUP while it still reads its configuration is a reload, and not its end', async (t) => {
+  const script =
+    'exec "$@" --config <(until [ -e "$0" ]; do sleep 0.05; done; printf "hold: { timeout: 3s }")';
+  const gate = join(t.testdir(), 'gate');
+  const router = new Program(t, ['run', ...flags({ more: ['--drain-delay=0'] })], {
+    under: ['bash', '-c', script, gate],
+  });
+  await until('it listens for signals', () => catches(router.pid, SIGUSR2_NUMBER));
+  router.signal('SIGHUP');
+  writeFileSync(gate, '');
+  // The pipe was read to its end by then: the second reading says so.
+  await router.untilWritten(/"event":"(?:reloaded|reload_failed)"/);
+  router.signal('SIGTERM');
+  t.equal(await router.exit(), 0);
+});
+
+t.test('a storm of reloads, good and broken, by a ConfigMap that is swapped, loses no session', async (t) => {
+  const server = await ScriptedServer.start(serveOk);
+  t.teardown(() => server.close());
+  // As the kubelet keeps it: a link to a link, of which the second is replaced.
+  const folder = t.testdir({ '..1': { 'f.yaml': CONFIG_FILE } });
+  const file = join(folder, 'f.yaml');
+  symlinkSync('..1', join(folder, '..data'));
+  symlinkSync(join('..data', 'f.yaml'), file);
+  const swap = (version: number, text: string) => {
+    mkdirSync(join(folder, `..${version}`));
+    writeFileSync(join(folder, `..${version}`, 'f.yaml'), text);
+    symlinkSync(`..${version}`, join(folder, '..new'));
+    renameSync(join(folder, '..new'), join(folder, '..data'));
+  };
+  const router = await startRouter(t, {
+    seeds: `127.0.0.1:${server.port}`,
+    more: ['--cluster-topology=static', '--drain-delay=0', '--config', file],
+  });
+  const connectNew = () =>
+    createConnection({ host: '127.0.0.1', port: router.port, user: 'app', password: '' });
+  const kept = await Promise.all(Array.from({ length: 10 }, connectNew));
+  for (let version = 2; version < 52; version++) {
+    const text =
+      ['limits: { idleTimeout: 1h }', 'routes: [', `hold: { timeout: ${version}s }`][version % 3] ?? '';
+    swap(version, text);
+    router.program.signal('SIGHUP');
+    await kept[version % kept.length]?.query('DO 1');
+    if (version % 10 === 0) await (await connectNew()).end();
+  }
+  swap(200, 'hold: { timeout: 77s }');
+  router.program.signal('SIGHUP');
+  const reloaded = () => router.program.events('reloaded');
+  await until('the last one', () => reloaded().at(-1)?.includes('"changed":"hold') === true);
+  t.comment(`${reloaded().length} were read, ${router.program.events('reload_failed').length} refused`);
+  for (const connection of kept) await connection.query('DO 1');
+  t.equal((await fetch(`${router.admin}/readyz`)).status, 200);
+  t.equal(router.program.events('data_thread_failed').length, 0);
+  // In the middle of another one it stops as ever.
+  for (const signal of ['SIGHUP', 'SIGTERM', 'SIGHUP'] as const) router.program.signal(signal);
+  for (const connection of kept) connection.on('error', () => undefined);
+  t.equal(await router.program.exit(), 0);
+});
+
 const noUnshare = cannotUnshare();
 t.test('as process 1 of its own namespace it ends on SIGTERM', { skip: noUnshare }, async (t) => {
   // With --fork the signal has to be sent to the child, whose number outside is that of unshare's only child.
@@ -281,11 +340,21 @@ async function listen(server: Server): Promise<number> {
   return address.port;
 }
 
+/** Whether the process, once it is the router, has a handler of its own for the signal. Source: proc_pid_status(5). */
+function catches(pid: number, signal: number): boolean {
+  const [program = '', script = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  const caught = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '0';
+  const isRouter = program === process.execPath && script.endsWith('main.ts');
+  return isRouter && ((BigInt(`0x${caught}`) >> BigInt(signal - 1)) & 1n) === 1n;
+}
+
 /** The reason, or false. */
 function cannotUnshare(): string | false {
   const { status, stderr, error } = spawnSync('unshare', ['--pid', '--fork', 'true'], { encoding: 'utf8' });
   return status === 0 ? false : `no namespaces here: ${error?.message ?? stderr.trim()}`;
 }
 
+/** Node has handlers for others before the program begins. */
+const SIGUSR2_NUMBER = 12;
 const ANY_PORT = 'name=rw,listen=127.0.0.1:0,role=primary';
 const CONFIG_FILE = 'hold: { timeout: 3s }\n';
