@@ -247,7 +247,8 @@ export class Player {
   #packet({ sequenceId, length, head }: Head): void {
     const first = head[0] ?? -1;
     this.#tell?.(`${this.#own} hears ${sequenceId}, ${length} bytes: ${readable(head)}`);
-    if (first === 0 && length >= 7) this.#lastOkStatus = head.readUInt16LE(3);
+    if (first === 0 && length >= 7 && head[1] === 0 && head[2] === 0)
+      this.#lastOkStatus = head.readUInt16LE(3);
     if (first === 0xff && length > 2 && !this.#isAuthenticating) this.#errors.push(head.readUInt16LE(1));
     if (this.#isAuthenticating) this.#loginBytes += PACKET_HEADER_BYTES + length;
     if (this.#isAuthenticating && (first === 0 || first === 0xff)) {
