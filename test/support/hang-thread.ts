@@ -3,7 +3,6 @@
  * file. `HANG_FOLDER` is a folder: a file `0` in it is for data thread 0, `main` for the main thread. The file says how,
  * and is gone before.
  */
-import { spawnSync } from 'node:child_process';
 import { readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMainThread, workerData } from 'node:worker_threads';
@@ -24,8 +23,8 @@ function look(): void {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
       return;
     default:
-      // A call that nothing interrupts, for so many seconds.
-      spawnSync('sleep', [how], { stdio: 'ignore' });
+      // A call that nothing interrupts: opening a pipe returns once somebody writes to it.
+      readFileSync(how);
   }
 }
 
