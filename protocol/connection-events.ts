@@ -55,7 +55,7 @@ export interface ConnectionFacts {
   /** What the client was offered: the server's flags without those masked. */
   readonly serverCapabilities: number;
   readonly clientCapabilities: number;
-  /** Offered by both: what is in use. */
+  /** Offered by both, or compression that the client alone decides on: what is in use. */
   readonly sharedCapabilities: number;
   /** MariaDB's extended word, offered by both. */
   readonly sharedMariadbCapabilities: number;
@@ -77,17 +77,21 @@ export type Compression =
   /** `level` 1 to 22, the client's choice for both directions. */
   | { readonly kind: 'zstd'; readonly level: number };
 
-/** Puts the facts together; `serverCapabilities` as the client was offered them. */
+/** Puts the facts together; `serverCapabilities` as the client was offered them, and `maskedCapabilities` kept from both sides. */
 export function createConnectionFacts(agreed: {
   readonly initialHandshake: InitialHandshake;
   readonly handshakeResponse: HandshakeResponse41;
   readonly serverCapabilities: number;
+  readonly maskedCapabilities: number;
   readonly authPluginName: string;
   readonly statusFlags: number;
 }): ConnectionFacts {
   const { initialHandshake, handshakeResponse, serverCapabilities } = agreed;
   const clientCapabilities = handshakeResponse.capabilityFlags;
-  const sharedCapabilities = intersectCapabilities(clientCapabilities, serverCapabilities);
+  const sharedCapabilities = intersectCapabilities(
+    clientCapabilities & ~agreed.maskedCapabilities,
+    serverCapabilities | UNASKED_CAPABILITIES,
+  );
   return {
     connectionId: initialHandshake.connectionId,
     serverVersion: initialHandshake.serverVersion,
@@ -107,7 +111,7 @@ export function createConnectionFacts(agreed: {
   };
 }
 
-/** Where both algorithms are offered by both sides, zlib is used (sql_authentication.cc, client.cc). */
+/** Where both algorithms are agreed, zlib is used (sql_authentication.cc, client.cc). */
 function agreedCompression(sharedCapabilities: number, zstdLevel: number | undefined): Compression {
   if (hasCapability(sharedCapabilities, CLIENT_COMPRESS)) return { kind: 'zlib' };
   if (hasCapability(sharedCapabilities, CLIENT_ZSTD_COMPRESSION_ALGORITHM) && zstdLevel !== undefined) {
@@ -115,3 +119,9 @@ function agreedCompression(sharedCapabilities: number, zstdLevel: number | undef
   }
   return { kind: 'none' };
 }
+
+/**
+ * Here the client's word alone counts: mysqld 9.7 compresses for who says it does, also where `protocol_compression_algorithms`
+ * keeps that out of its offer. Tried with both.
+ */
+const UNASKED_CAPABILITIES = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;

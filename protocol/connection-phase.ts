@@ -237,6 +237,7 @@ export class ConnectionPhase {
           initialHandshake,
           handshakeResponse: this.#handshakeResponse,
           serverCapabilities: this.#offeredCapabilities(),
+          maskedCapabilities: this.#options.maskedCapabilities,
           authPluginName: this.#authPluginName,
           statusFlags,
         });

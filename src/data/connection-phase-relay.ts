@@ -154,12 +154,12 @@ export class ConnectionPhaseRelay {
   }
 
   #forwardFirst(first: ConnectionEvent, whole: Buffer): void {
+    const changed = first.kind === 'handshake-response' ? this.#changed(first.handshakeResponse) : null;
     this.#awaitsFirstPacket = false;
     if (first.kind === 'ssl-request') {
       this.#tlsStart = { request: whole, hello: EMPTY };
       return;
     }
-    const changed = first.kind === 'handshake-response' ? this.#changed(first.handshakeResponse) : null;
     const packet = changed === null ? whole : encodePacket(changed, first.sequenceId);
     this.#server.write(packet, 0, packet.length);
     if (first.kind === 'handshake-response') this.#sink.onHandshakeResponse(first.handshakeResponse);
@@ -187,7 +187,7 @@ export class ConnectionPhaseRelay {
     this.#client.write(packet, 0, packet.length);
   }
 
-  /** What the server gets in place of the client's payload; null where that is to stay as it is. */
+  /** What the server gets in place of the client's payload; null where that is to stay as it is. @throws ProtocolError as `changeResponse` */
   #changed(response: HandshakeResponse41): Buffer | null {
     const addsIdentity = this.#addsIdentity && response.attributes !== undefined;
     if (!addsIdentity && this.#masked === 0) return null;

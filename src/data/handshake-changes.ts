@@ -11,6 +11,7 @@ import {
   type ConnectionAttribute,
   replaceConnectionAttributes,
 } from '../../protocol/connection-attributes.ts';
+import { type Fault, ProtocolError } from '../../protocol/errors.ts';
 import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import type { InitialHandshake } from '../../protocol/initial-handshake.ts';
 import type { BoundRoute } from '../shared/messages.ts';
@@ -30,13 +31,32 @@ export function changeOffer(offer: InitialHandshake, masked: number, ssl?: boole
   return { ...offer, capabilityFlags: changeFlags(offer.capabilityFlags, masked, ssl) };
 }
 
-/** `ssl` is whether the server gets it through TLS; undefined where it gets it as the client sent it. */
+/**
+ * Who sets such a flag unasked, as PHP's mysqlnd does, compresses from its first command on, and would wait for an answer in vain.
+ *
+ * @param withheld what the client was not offered
+ * @throws ProtocolError when it compresses nevertheless
+ */
+export function checkCompression(clientFlags: number, withheld: number): void {
+  if ((clientFlags & withheld & COMPRESSION_FLAGS) === 0) return;
+  throw new ProtocolError(
+    COMPRESSES_UNASKED,
+    'compression is not offered here, and the client compresses nevertheless',
+  );
+}
+
+/**
+ * `ssl` is whether the server gets it through TLS; undefined where it gets it as the client sent it.
+ *
+ * @throws ProtocolError when the client goes by more than it was offered
+ */
 export function changeResponse(
   response: HandshakeResponse41,
   masked: number,
   identity: readonly ConnectionAttribute[] | null,
   ssl?: boolean,
 ): HandshakeResponse41 {
+  checkCompression(response.capabilityFlags, masked);
   return {
     ...response,
     capabilityFlags: changeFlags(response.capabilityFlags, masked, ssl),
@@ -77,6 +97,7 @@ function attribute(name: 'ip' | 'port' | 'ssl_version' | 'ssl_cipher', value: st
   return { name: `_client_${name}`, value };
 }
 
+const COMPRESSES_UNASKED: Fault = { code: 'CR_SERVER_HANDSHAKE_ERR', side: 'client' };
 const COMPRESSION_FLAGS = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;
 const RESERVED = ['_client_ip', '_client_port', '_client_ssl_version', '_client_ssl_cipher'];
 const IPV4_IN_IPV6 = /^::ffff:(?=\d+\.)/i;

@@ -13,7 +13,8 @@ export type Refusal = { readonly reason: RefusalReason; readonly detail: string 
 export const SPOKE_FIRST: Refusal = { reason: 'bad_handshake', detail: 'the client spoke before the server' };
 
 export function refusalFor(error: ProtocolError): Refusal {
-  if (error.side === 'server') return { reason: 'server_handshake', detail: error.detail };
+  const isHandshake = error.side === 'server' || error.code === 'CR_SERVER_HANDSHAKE_ERR';
+  if (isHandshake) return { reason: 'server_handshake', detail: error.detail };
   const reason = error.code === 'ER_NET_PACKETS_OUT_OF_ORDER' ? 'out_of_order' : 'bad_handshake';
   return { reason, detail: error.detail };
 }

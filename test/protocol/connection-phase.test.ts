@@ -15,23 +15,9 @@ const NONCE = 'abcdefghijklmnopqrst';
 const SCRAMBLE = Buffer.alloc(32, 0x5a);
 const NATIVE_SCRAMBLE = Buffer.alloc(20, 0xa5);
 
-const MYSQL_HANDSHAKE = packet(
-  0,
-  10, // protocol version
-  '9.7.0\0', // server version
-  hex('0b 00 00 00'), // thread id
-  NONCE.slice(0, 8), // auth-plugin-data-part-1
-  0, // filler
-  hex('ff ff'), // capability_flags_1
-  255, // character_set
-  hex('02 00'), // status_flags
-  hex('ff df'), // capability_flags_2
-  21, // auth_plugin_data_len
-  Buffer.alloc(10), // reserved
-  NONCE.slice(8), // auth-plugin-data-part-2
-  0,
-  'caching_sha2_password\0',
-);
+const MYSQL_HANDSHAKE = mysqlHandshake('ff ff', 'ff df');
+/** With protocol_compression_algorithms=uncompressed. */
+const UNCOMPRESSED_HANDSHAKE = mysqlHandshake('df ff', 'ff db');
 
 const MARIADB_HANDSHAKE = packet(
   0,
@@ -592,25 +578,29 @@ t.test('the facts of a connection are those both sides offered', async (t) => {
   });
 });
 
-t.test('compression is what both offered: zlib before zstd', async (t) => {
+t.test('compression is what the client says it uses and the server hears of: zlib before zstd', async (t) => {
   const zlib = 0x20;
+  const compression = zlib | 0x0400_0000;
   const cases = [
     { flags: 'ad a6 ff 07', tail: hex('05'), expected: { kind: 'zlib' } },
     { flags: '8d a6 ff 07', tail: hex('05'), expected: { kind: 'zstd', level: 5 } },
     { flags: 'ad a6 ff 03', tail: hex(''), expected: { kind: 'zlib' } },
     { flags: '8d a6 ff 03', tail: hex(''), expected: { kind: 'none' } },
+    { flags: 'ad a6 ff 07', tail: hex('05'), server: UNCOMPRESSED_HANDSHAKE, expected: { kind: 'zlib' } },
     { flags: 'ad a6 ff 07', tail: hex('05'), masked: zlib, expected: { kind: 'zstd', level: 5 } },
   ];
-  for (const { flags, tail, masked, expected } of cases) {
+  for (const { flags, tail, server, masked, expected } of cases) {
     const { facts } = converse(
       [
-        ['server', MYSQL_HANDSHAKE],
+        ['server', server ?? MYSQL_HANDSHAKE],
         ['client', response({ flags, tail })],
         ['server', ok(2)],
       ],
       { maskedCapabilities: masked ?? 0 },
     );
     t.same(facts?.compression, expected);
+    const isShared = (facts?.sharedCapabilities ?? 0) & compression;
+    t.equal(isShared !== 0, expected.kind !== 'none', 'which is all that the command phase is told');
   }
 });
 
@@ -826,4 +816,24 @@ t.test('mutated conversations and random bytes end, and raise nothing but Protoc
 
 function bigintless(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? value.toString() : value;
+}
+
+function mysqlHandshake(flags1: string, flags2: string): Buffer {
+  return packet(
+    0,
+    10, // protocol version
+    '9.7.0\0', // server version
+    hex('0b 00 00 00'), // thread id
+    NONCE.slice(0, 8), // auth-plugin-data-part-1
+    0, // filler
+    hex(flags1), // capability_flags_1
+    255, // character_set
+    hex('02 00'), // status_flags
+    hex(flags2), // capability_flags_2
+    21, // auth_plugin_data_len
+    Buffer.alloc(10), // reserved
+    NONCE.slice(8), // auth-plugin-data-part-2
+    0,
+    'caching_sha2_password\0',
+  );
 }

@@ -4,12 +4,7 @@
  * server that is chosen then asks for it with a nonce of its own (AuthSwitchRequest), so that authentication stays between
  * client and server, whatever the plugin.
  */
-import {
-  CLIENT_COMPRESS,
-  CLIENT_PLUGIN_AUTH,
-  CLIENT_SSL,
-  hasCapability,
-} from '../../../protocol/capability-flags.ts';
+import { CLIENT_PLUGIN_AUTH, CLIENT_SSL, hasCapability } from '../../../protocol/capability-flags.ts';
 import { ConnectionPhase } from '../../../protocol/connection-phase.ts';
 import type { ErrPacket } from '../../../protocol/err-packet.ts';
 import { CLIENT_HANDSHAKE_FAULT, ProtocolError } from '../../../protocol/errors.ts';
@@ -17,7 +12,7 @@ import type { HandshakeResponse41 } from '../../../protocol/handshake-response41
 import { encodeInitialHandshake, type InitialHandshake } from '../../../protocol/initial-handshake.ts';
 import { encodePacket } from '../../../protocol/packet-header.ts';
 import type { Connection } from '../connection.ts';
-import { changeOffer, type TlsFacts } from '../handshake-changes.ts';
+import { changeOffer, checkCompression, type TlsFacts } from '../handshake-changes.ts';
 import type { Refusal } from '../refusal.ts';
 import { acceptTls } from '../tls/handshake.ts';
 import type { RouteTls } from '../tls/route-tls.ts';
@@ -128,8 +123,7 @@ export class Introduction {
         'bad_handshake',
         'the client cannot be asked for its password anew (CLIENT_PLUGIN_AUTH)',
       );
-    if (hasCapability(response.capabilityFlags & ~this.#offered, CLIENT_COMPRESS))
-      return this.#refuse('server_handshake', COMPRESSES_ANYWAY);
+    checkCompression(response.capabilityFlags, ~this.#offered);
     this.#sink.onIntroduced({
       phase: this.#phase,
       response: { ...response, authPluginName: NO_PLUGIN, authResponse: EMPTY },
@@ -145,7 +139,5 @@ export class Introduction {
 }
 
 const EMPTY = Buffer.alloc(0);
-/** Who sets the flag unasked (PHP's mysqlnd) compresses from its first command on, and would wait for an answer in vain. */
-const COMPRESSES_ANYWAY = 'compression is not offered here, and the client compresses nevertheless';
 /** No account has it, so the server answers with an AuthSwitchRequest to the one the account has. */
 const NO_PLUGIN = 'fairlead_ask_again';

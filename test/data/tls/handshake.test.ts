@@ -293,17 +293,9 @@ t.test(
           { name: 'program_name', value: 'x'.repeat(attributeBytes) },
         ]),
       };
-      client.write(
-        encodePacket(
-          encodeHandshakeResponse41({
-            ...spoof,
-            capabilityFlags: (spoof.capabilityFlags | CLIENT_COMPRESS) >>> 0,
-          }),
-          1,
-        ),
-      );
+      client.write(encodePacket(encodeHandshakeResponse41(spoof), 1));
       t.equal((await client.readPacket())?.payload[0], 0);
-      const { attributes, capabilityFlags = 0 } = seen.shift() ?? {};
+      const { attributes } = seen.shift() ?? {};
       const { localPort } = client.raw;
       const own = decodeConnectionAttributes(attributes ?? Buffer.alloc(0)).filter(({ name }) =>
         name.startsWith('_'),
@@ -313,9 +305,20 @@ t.test(
         { name: '_client_port', value: String(localPort) },
       ];
       t.same(own, attributeBytes > 1000 ? [] : expected, `${attributeBytes} bytes of its own`);
-      t.equal(capabilityFlags & CLIENT_COMPRESS, 0, 'a client may ask for what it was not offered');
       client.close();
     }
+    const unasked = await RawClient.connect(lab.port());
+    await unasked.readPacket();
+    const login = loginPayload();
+    login.writeUInt32LE((login.readUInt32LE() | CLIENT_COMPRESS) >>> 0);
+    unasked.send(1, login);
+    t.match(
+      await unasked.readErr(),
+      { sequenceId: 2, errorCode: 2012, message: /compression is not offered/ },
+      'a client that compresses all the same would never be understood',
+    );
+    await until('the server to have a login to refuse', () => seen.length === 1);
+    t.equal(seen.pop()?.username, 'fairlead-abandoned-handshake', 'and the server is not broken off');
   },
 );
 
