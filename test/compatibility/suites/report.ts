@@ -13,7 +13,9 @@ export type SuiteRun = {
 
 /** Writes one run down. Servers and suites stand in the order of `order`. */
 export async function recordRun(run: SuiteRun, order: RowOrder): Promise<void> {
-  const { server, suite, direct, routed } = run;
+  const { server, suite } = run;
+  const direct = withoutPlaces(run.direct);
+  const routed = run.routed.map(({ mode, results }) => ({ mode, results: withoutPlaces(results) }));
   const names = [server, suite];
   const counts = [
     [...names, 'direct', ...Object.values(countResults(direct)), ''],
@@ -56,11 +58,18 @@ function rank([server, suite]: Row, { servers, suites }: RowOrder): number {
   return servers.indexOf(String(server)) * suites.length + suites.indexOf(String(suite));
 }
 
+/** Programs name themselves with the folder they lie in, which is another on every machine. */
+function withoutPlaces(results: SuiteResults): SuiteResults {
+  return new Map([...results].map(([test, result]) => [test, result.replaceAll(PART_FOLDER, '')]));
+}
+
 /** A table's cell is no place for a page. */
 function shorten(text: string): string {
   return text.length > MAX_REASON_CHARACTERS ? `${text.slice(0, MAX_REASON_CHARACTERS)}…` : text;
 }
 
+/** Of the sandbox's cache. */
+const PART_FOLDER = /(?:\/[\w.-]+)+\/parts\/[\w-]+\//g;
 const MAX_REASON_CHARACTERS = 160;
 const HEADS = {
   counts: ['server', 'suite', 'client TLS / server TLS', 'passed', 'skipped', 'failed', 'different'],
