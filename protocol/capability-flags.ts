@@ -94,6 +94,9 @@ export const MARIADB_CLIENT_CACHE_METADATA = 0x0000_0010;
 /** MariaDB, extended word: a bulk execution answers with one result per row. Relayed; the tracker follows it. */
 export const MARIADB_CLIENT_BULK_UNIT_RESULTS = 0x0000_0020;
 
+/** Either algorithm of the compressed protocol. */
+export const COMPRESSION_CAPABILITIES = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;
+
 /** Flags of the 32-bit word by MySQL's name, lowest bit first. */
 export const CAPABILITY_FLAGS = {
   CLIENT_LONG_PASSWORD,

@@ -12,12 +12,7 @@
  *
  * What headers do not tell: LOCK TABLES, temporary tables, user variables, SQL-level PREPARE, GET_LOCK().
  */
-import {
-  CLIENT_COMPRESS,
-  CLIENT_PROTOCOL_41,
-  CLIENT_ZSTD_COMPRESSION_ALGORITHM,
-  hasCapability,
-} from './capability-flags.ts';
+import { CLIENT_PROTOCOL_41, COMPRESSION_CAPABILITIES, hasCapability } from './capability-flags.ts';
 import { COM_CHANGE_USER, COM_SLEEP, COM_STMT_CLOSE } from './commands.ts';
 import { MAX_PAYLOAD_BYTES, nextSequenceId, PACKET_HEADER_BYTES, readPayloadBytes } from './packet-header.ts';
 import type { TrackerCapabilities } from './tracker/dialect.ts';
@@ -316,7 +311,7 @@ function isEmptyPacket(buffer: Uint8Array, position: number, end: number): boole
 }
 
 function isCompressed(sharedCapabilities: number): boolean {
-  return (sharedCapabilities & (CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM)) !== 0;
+  return (sharedCapabilities & COMPRESSION_CAPABILITIES) !== 0;
 }
 
 /** A command that will be answered. */

@@ -2,6 +2,7 @@ import type { Buffer } from 'node:buffer';
 import {
   CLIENT_COMPRESS,
   CLIENT_ZSTD_COMPRESSION_ALGORITHM,
+  COMPRESSION_CAPABILITIES,
   hasCapability,
   intersectCapabilities,
 } from './capability-flags.ts';
@@ -77,7 +78,9 @@ export type Compression =
   /** `level` 1 to 22, the client's choice for both directions. */
   | { readonly kind: 'zstd'; readonly level: number };
 
-/** Puts the facts together; `serverCapabilities` as the client was offered them, and `maskedCapabilities` kept from both sides. */
+/**
+ * Puts the facts together; `serverCapabilities` as the client was offered them, and `maskedCapabilities` kept from both sides.
+ */
 export function createConnectionFacts(agreed: {
   readonly initialHandshake: InitialHandshake;
   readonly handshakeResponse: HandshakeResponse41;
@@ -88,9 +91,11 @@ export function createConnectionFacts(agreed: {
 }): ConnectionFacts {
   const { initialHandshake, handshakeResponse, serverCapabilities } = agreed;
   const clientCapabilities = handshakeResponse.capabilityFlags;
+  // For compression the client's word alone counts: mysqld 9.7 compresses for who says it does, with either algorithm, also where
+  // `protocol_compression_algorithms` keeps that out of its offer.
   const sharedCapabilities = intersectCapabilities(
     clientCapabilities & ~agreed.maskedCapabilities,
-    serverCapabilities | UNASKED_CAPABILITIES,
+    serverCapabilities | COMPRESSION_CAPABILITIES,
   );
   return {
     connectionId: initialHandshake.connectionId,
@@ -119,9 +124,3 @@ function agreedCompression(sharedCapabilities: number, zstdLevel: number | undef
   }
   return { kind: 'none' };
 }
-
-/**
- * Here the client's word alone counts: mysqld 9.7 compresses for who says it does, also where `protocol_compression_algorithms`
- * keeps that out of its offer. Tried with both.
- */
-const UNASKED_CAPABILITIES = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;

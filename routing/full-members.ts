@@ -5,7 +5,7 @@
  * after their login (ER_CON_COUNT_ERROR): dials tell nothing of it. So it is left alone for a while after each client it has
  * turned away, for longer each time, where others are there to go to. Time is an argument.
  */
-import { memberKey } from './member-key.ts';
+import { keepOnlyMembers, memberKey } from './member-key.ts';
 import type { Member } from './topology.ts';
 
 export type FullMembers = {
@@ -39,11 +39,7 @@ export function createFullMembers(): FullMembers {
     isFull: (member) => pauses.size > 0 && pauses.has(memberKey(member)),
     isLeftAlone: (member, nowMs) =>
       pauses.size > 0 && nowMs < (pauses.get(memberKey(member))?.untilMs ?? Number.NEGATIVE_INFINITY),
-    keepOnly(members) {
-      if (pauses.size === 0) return;
-      const present = new Set(members.map(memberKey));
-      for (const key of pauses.keys()) if (!present.has(key)) pauses.delete(key);
-    },
+    keepOnly: (members) => keepOnlyMembers(pauses, members),
   };
 }
 

@@ -11,3 +11,10 @@ export function memberKey(member: Pick<Member, 'id' | 'address' | 'dial'>): stri
   const identity = member.id === '' ? member.address : member.id;
   return member.dial === null ? identity : `${identity} ${member.dial.host} ${member.dial.port}`;
 }
+
+/** Forgets what is known of members that are none of these, so that nothing grows. Its keys are those of `memberKey`. */
+export function keepOnlyMembers(known: Map<string, unknown>, members: readonly Member[]): void {
+  if (known.size === 0) return;
+  const present = new Set(members.map(memberKey));
+  for (const key of known.keys()) if (!present.has(key)) known.delete(key);
+}

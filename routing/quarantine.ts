@@ -5,7 +5,7 @@
  * probe, due every `intervalMs`, or that of a session which tried it because nothing else was left. An attempt that began
  * before the last success says nothing by its failure: it is late news of what has passed. Time is an argument.
  */
-import { memberKey } from './member-key.ts';
+import { keepOnlyMembers, memberKey } from './member-key.ts';
 import type { Member } from './topology.ts';
 
 export type QuarantineSettings = {
@@ -84,9 +84,8 @@ export function createQuarantine(initial: QuarantineSettings): Quarantine {
       return next;
     },
     keepOnly(members) {
-      const present = new Set(members.map(memberKey));
-      for (const known of [standings, succeededAtMs])
-        for (const key of known.keys()) if (!present.has(key)) known.delete(key);
+      keepOnlyMembers(standings, members);
+      keepOnlyMembers(succeededAtMs, members);
     },
     configure(next) {
       settings = next;

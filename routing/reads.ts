@@ -43,14 +43,13 @@ export function preferReads(input: DecisionInput, decision: Decision): Decision 
   const executed =
     reads.maxQueue === 0 ? '' : (observations.get(primary?.address ?? '')?.answer?.gtids ?? '');
   const isSourceWell = primary !== undefined && observations.get(primary.address)?.failure === null;
-  const mayStandStill = decision.memory.kind === 'plain' && isSourceWell;
+  const mayStandStill = reads.maxLagSeconds > 0 && decision.memory.kind === 'plain' && isSourceWell;
   const behind = new Set<string>();
   const standing = new Set<string>();
   for (const member of decision.topology.members) {
     const key = member.id || member.address;
     const lag = lagOf(input, observations.get(member.address), member, executed);
-    const standsStill = mayStandStill && member !== primary && lag !== null && receivesNothing(lag);
-    if (standsStill && reads.maxLagSeconds > 0) standing.add(key);
+    if (mayStandStill && member !== primary && lag !== null && receivesNothing(lag)) standing.add(key);
     if (standing.has(key) || isMemberBehind(lag, reads, before.has(key))) behind.add(key);
   }
   const readers = decision.topology.members.filter((member) => member.acceptsReads && !member.acceptsWrites);

@@ -4,6 +4,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
+import { statFields } from '../../src/shared/proc-stat.ts';
 
 /** Milliseconds since the process started; its resolution is the kernel's clock tick, commonly 10 ms. */
 export async function readCpuMs(pid: number): Promise<number> {
@@ -21,12 +22,9 @@ export async function readCpuMs(pid: number): Promise<number> {
  * @throws TypeError when `stat` is not a line of /proc/<pid>/stat
  */
 export function parseStatTicks(stat: string): number {
-  // The program's name is in parentheses and may contain anything, parentheses too.
-  const fields = stat
-    .slice(stat.lastIndexOf(')') + 1)
-    .trim()
-    .split(/\s+/);
-  const ticks = fields.slice(FIRST_TIME_FIELD, FIRST_TIME_FIELD + 4).map(Number);
+  const ticks = statFields(stat)
+    .slice(FIRST_TIME_FIELD, FIRST_TIME_FIELD + 4)
+    .map(Number);
   if (ticks.length !== 4 || !ticks.every(Number.isInteger)) throw new TypeError(`no stat line: ${stat}`);
   return ticks.reduce((sum, value) => sum + value, 0);
 }

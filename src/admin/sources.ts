@@ -7,6 +7,7 @@ import type { Config, RouteProtocol } from '../config/config.ts';
 import type { EventLevel } from '../shared/events.ts';
 import type { GuidelineFacts } from '../shared/guideline.ts';
 import type { BoundRoute, SessionFacts } from '../shared/messages.ts';
+import type { ThreadPulse } from '../shared/thread-pulse.ts';
 
 export type AdminSources = {
   /** Version of the program. */
@@ -27,8 +28,8 @@ export type AdminSources = {
   isOutOfReach(member: Member, protocol: RouteProtocol): boolean;
   /** Data threads that are running now. */
   threadsAlive(): number;
-  /** What is known of each data thread's event loop: whether it turns, has not for seconds, or cannot even be ended. */
-  threadPulses(): readonly ('absent' | 'beating' | 'silent' | 'stuck')[];
+  /** Of each data thread. */
+  threadPulses(): readonly ThreadPulse[];
   /** True from the signal to stop on. */
   isDraining(): boolean;
   /** Null unless it is draining. */

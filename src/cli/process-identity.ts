@@ -5,6 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
+import { isErrno } from '../shared/errno.ts';
+import { statFields } from '../shared/proc-stat.ts';
 
 /** Null where the system does not tell (no /proc), or nothing is there under that id, or not for this user to see. */
 export function identityOf(pid: number | 'self'): string | null {
@@ -16,7 +18,7 @@ export function identityOf(pid: number | 'self'): string | null {
       .digest('hex')
       .slice(0, IDENTITY_CHARACTERS);
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return null;
+    if (isErrno(error)) return null;
     throw error;
   }
 }
@@ -27,7 +29,7 @@ export function isRouter(pid: number): boolean {
     const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
     return words.some((word, index) => PROGRAM.test(word) && words[index + 1] === 'run');
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return false;
+    if (isErrno(error)) return false;
     throw error;
   }
 }
@@ -35,9 +37,7 @@ export function isRouter(pid: number): boolean {
 /** Clock ticks from the boot to the start of the process, and its id. Source: proc_pid_stat(5), fields 1 and 22. */
 function startedAtTicks(pid: number | 'self'): string {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name of the program stands in parentheses and may hold anything, spaces and parentheses too.
-  const afterName = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return `${stat.slice(0, stat.indexOf(' '))} ${afterName[START_TIME]}`;
+  return `${stat.slice(0, stat.indexOf(' '))} ${statFields(stat)[START_TIME]}`;
 }
 
 const PROGRAM = /(?:^|\/)(?:fairlead|main\.ts|main\.js)$/;

@@ -7,6 +7,7 @@
  */
 import { z } from 'zod';
 import type { Listen } from '../config/config.ts';
+import { isErrno } from '../shared/errno.ts';
 import { fetchText } from './admin-client.ts';
 import { identityOf, isRouter } from './process-identity.ts';
 
@@ -63,7 +64,7 @@ export function signalRouter({ pid, identity }: RunningRouter, signal: NodeJS.Si
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error)) throw error;
+    if (!isErrno(error)) throw error;
     if (error.code === 'ESRCH') return;
     throw new OutOfReachError(
       `no signal may be sent to process ${pid}: ${error.message}; be its user or root`,

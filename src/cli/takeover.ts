@@ -12,7 +12,7 @@ import { judgeReadiness } from '../admin/readiness.ts';
 import type { RouteFacts } from '../admin/sources.ts';
 import type { Config, RouteConfig } from '../config/config.ts';
 import { CAN_SHARE_PORTS } from '../data/listener.ts';
-import { isErrno } from '../data/wire.ts';
+import { isErrno } from '../shared/errno.ts';
 import { describeFailure } from './admin-client.ts';
 import { urlOfListen } from './admin-url.ts';
 import { HAND_OVER_SIGNAL, type Orders } from './orders.ts';

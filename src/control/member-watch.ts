@@ -14,9 +14,9 @@ import {
 } from '../../routing/observations.ts';
 
 import type { DialAddress } from '../../routing/topology.ts';
+import { Deadline } from '../shared/deadline.ts';
 import { ControlFailure, toControlFailure } from './control-failure.ts';
 import { type ControlSession, openControlSession, type ProbeOutcome } from './control-session.ts';
-import { Deadline } from './deadline.ts';
 import type { Urgency } from './decision-schedule.ts';
 import { MetadataReader } from './metadata/metadata-reader.ts';
 import { createNameWatch, type GivenAddress, type NameWatch } from './name-watch.ts';

@@ -2,6 +2,8 @@
  * That a member refuses commits, as its clients are told: it is about to leave its group, or to hand over to another primary, while
  * all its group still names it as the primary.
  */
+import { ERRORS } from '../../protocol/error-codes.ts';
+
 export class Refusals {
   #sinceMs: number | null = null;
   #untilMs = Number.NEGATIVE_INFINITY;
@@ -30,17 +32,15 @@ export class Refusals {
 export function refusalStandsForMs(errorNumber: number): number | null {
   switch (errorNumber) {
     // One that leaves its group does not answer until it has left, so any answer takes it back.
-    case ER_RUN_HOOK_ERROR:
+    case ERRORS.ER_RUN_HOOK_ERROR.number:
       return 0;
     // One that waits for open transactions before it hands over answers as ever, and refuses all others meanwhile.
-    case ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING:
+    case ERRORS.ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING.number:
       return HANDOVER_MS;
     default:
       return null;
   }
 }
 
-const ER_RUN_HOOK_ERROR = 3100;
-const ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING = 4094;
 /** Whoever is let through meanwhile is refused. The next primary takes over at once; only a handover that fails is waited for so long. */
 const HANDOVER_MS = 5000;

@@ -9,6 +9,7 @@ import { Resolver } from 'node:dns/promises';
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
+import { isErrno } from '../shared/errno.ts';
 import { namesToAsk, parseHostsFile, parseResolvConf } from './name-files.ts';
 
 export type Lookup =
@@ -221,7 +222,7 @@ function oneFamily(addresses: readonly string[]): readonly string[] {
 }
 
 function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+  return isErrno(error) ? String(error.code) : String(error);
 }
 
 /** A small file, parsed again when it has changed. Read synchronously: that needs no pool thread either. */

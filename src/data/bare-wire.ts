@@ -9,6 +9,7 @@
 import { writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { getSystemErrorName } from 'node:util';
+import { isErrno } from '../shared/errno.ts';
 import { ReadBuffer } from './read-buffer.ts';
 import {
   type HandleRequest,
@@ -18,7 +19,7 @@ import {
   type TcpHandle,
   UV_EOF,
 } from './tcp-handle.ts';
-import { type Endpoint, isErrno, SERVER_KEEP_ALIVE_SECONDS, type Wire, type WireOwner } from './wire.ts';
+import { type Endpoint, SERVER_KEEP_ALIVE_SECONDS, type Wire, type WireOwner } from './wire.ts';
 
 /** What the bare wires of a thread share. */
 export type BareTcp = {

@@ -187,7 +187,11 @@ export class ConnectionPhaseRelay {
     this.#client.write(packet, 0, packet.length);
   }
 
-  /** What the server gets in place of the client's payload; null where that is to stay as it is. @throws ProtocolError as `changeResponse` */
+  /**
+   * What the server gets in place of the client's payload; null where that is to stay as it is.
+   *
+   * @throws ProtocolError as `changeResponse`
+   */
   #changed(response: HandshakeResponse41): Buffer | null {
     const addsIdentity = this.#addsIdentity && response.attributes !== undefined;
     if (!addsIdentity && this.#masked === 0) return null;

@@ -35,6 +35,7 @@ import type {
 } from '../shared/messages.ts';
 import type { Signal } from '../shared/signals.ts';
 import { threadHeapMiB } from '../shared/thread-memory.ts';
+import type { ThreadPulse } from '../shared/thread-pulse.ts';
 import { descriptorsWarning, sessionsWithinDescriptors } from './descriptors.ts';
 import { GuidelineStore } from './guidelines/guideline-store.ts';
 import { ListenError, tryListen } from './listen-error.ts';
@@ -42,7 +43,7 @@ import { CAN_SHARE_PORTS } from './listener.ts';
 import { createRestartDelay, type RestartDelay } from './restart-delay.ts';
 import { type RouteStatus, RouteTable } from './route-table.ts';
 import { SessionRequests } from './session-requests.ts';
-import { type HungThread, type ThreadPulse, ThreadWatch } from './thread-watch.ts';
+import { type HungThread, ThreadWatch } from './thread-watch.ts';
 import { TlsMaterialStore } from './tls/material-store.ts';
 
 export type DataPlaneOptions = {

@@ -22,6 +22,7 @@ import {
   THREAD,
   threadCells,
 } from '../shared/counters.ts';
+import { isErrno } from '../shared/errno.ts';
 import type { EventFields, EventLevel } from '../shared/events.ts';
 import type { GuidelineInForce } from '../shared/guideline.ts';
 import { messageOf } from '../shared/message-of.ts';
@@ -50,7 +51,6 @@ import { Sweeper } from './sweeper.ts';
 import type { OpenSession, RouteState, ThreadContext } from './thread-context.ts';
 import { RouteTls } from './tls/route-tls.ts';
 import { chooseTransport } from './transport-self-test.ts';
-import { isErrno } from './wire.ts';
 import { XSession } from './x-session.ts';
 
 type Post = (message: FromDataThread) => void;

@@ -2,11 +2,7 @@
  * What the router changes in the two packets that introduce server and client to each other: flags it does not let through,
  * and the client's identity among the connection attributes.
  */
-import {
-  CLIENT_COMPRESS,
-  CLIENT_SSL,
-  CLIENT_ZSTD_COMPRESSION_ALGORITHM,
-} from '../../protocol/capability-flags.ts';
+import { CLIENT_SSL, COMPRESSION_CAPABILITIES } from '../../protocol/capability-flags.ts';
 import {
   type ConnectionAttribute,
   replaceConnectionAttributes,
@@ -23,7 +19,7 @@ export type TlsFacts = { readonly version: string; readonly cipher: string };
 /** Flags a route keeps from both sides. */
 export function maskedFlags({ compression, consistency }: BoundRoute): number {
   // The router's own statement would have to be compressed as well.
-  return compression === 'disabled' || consistency !== null ? COMPRESSION_FLAGS : 0;
+  return compression === 'disabled' || consistency !== null ? COMPRESSION_CAPABILITIES : 0;
 }
 
 /** `ssl` is what the client is offered of TLS; undefined leaves it to the server. */
@@ -38,7 +34,7 @@ export function changeOffer(offer: InitialHandshake, masked: number, ssl?: boole
  * @throws ProtocolError when it compresses nevertheless
  */
 export function checkCompression(clientFlags: number, withheld: number): void {
-  if ((clientFlags & withheld & COMPRESSION_FLAGS) === 0) return;
+  if ((clientFlags & withheld & COMPRESSION_CAPABILITIES) === 0) return;
   throw new ProtocolError(
     COMPRESSES_UNASKED,
     'compression is not offered here, and the client compresses nevertheless',
@@ -98,7 +94,6 @@ function attribute(name: 'ip' | 'port' | 'ssl_version' | 'ssl_cipher', value: st
 }
 
 const COMPRESSES_UNASKED: Fault = { code: 'CR_SERVER_HANDSHAKE_ERR', side: 'client' };
-const COMPRESSION_FLAGS = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;
 const RESERVED = ['_client_ip', '_client_port', '_client_ssl_version', '_client_ssl_cipher'];
 const IPV4_IN_IPV6 = /^::ffff:(?=\d+\.)/i;
 /** A server refuses a login with more (sql_authentication.cc). */

@@ -3,9 +3,9 @@
  */
 import { Socket } from 'node:net';
 import type { RouteConfig } from '../config/config.ts';
+import { isErrno } from '../shared/errno.ts';
 import { messageOf } from '../shared/message-of.ts';
 import { createListener, type ListenerEvents } from './listener.ts';
-import { isErrno } from './wire.ts';
 
 /** A route that could not be bound when the program started or was reloaded. */
 export class ListenError extends Error {

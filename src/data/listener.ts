@@ -5,9 +5,9 @@
 import { createServer, type Server } from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import type { Listen } from '../config/config.ts';
+import { isErrno } from '../shared/errno.ts';
 import type { Accepted, Transport } from './connection.ts';
 import { acceptHandles, keepAliveAccepted } from './tcp-handle.ts';
-import { isErrno } from './wire.ts';
 
 export type ListenerEvents = {
   onConnection(accepted: Accepted): void;

@@ -9,7 +9,7 @@ import { type ErrPacket, encodeErrBeforeHandshake } from '../../protocol/err-pac
 import { ProtocolError } from '../../protocol/errors.ts';
 import type { HandshakeResponse41 } from '../../protocol/handshake-response41.ts';
 import type { Member } from '../../routing/topology.ts';
-import { isLate } from '../shared/lateness.ts';
+import { Deadline } from '../shared/deadline.ts';
 import type { Connection, Side } from './connection.ts';
 import { ConnectionPhaseRelay } from './connection-phase-relay.ts';
 import type { IntroducedClient } from './guidelines/introduction.ts';
@@ -41,7 +41,7 @@ export class Login {
   readonly #relay: ConnectionPhaseRelay | TerminatedLogin;
   readonly #client: Connection;
   readonly #server: Connection;
-  #deadline: NodeJS.Timeout;
+  readonly #deadline = new Deadline('others');
   #isOver = false;
 
   /** `placement` is told when the login is over: the next held session may go on. */
@@ -76,13 +76,7 @@ export class Login {
       },
       onRefusal: (refusal) => sink.onRefusal(refusal),
     });
-    const timeoutMs = limits.clientHandshakeTimeoutMs;
-    const dueAtMs = performance.now() + timeoutMs;
-    const pass = (isSecondTime: boolean) => {
-      if (isSecondTime || !isLate(dueAtMs)) return sink.onRefusal(LATE);
-      this.#deadline = setTimeout(pass, timeoutMs, true);
-    };
-    this.#deadline = setTimeout(pass, timeoutMs, false);
+    this.#deadline.set(limits.clientHandshakeTimeoutMs, () => sink.onRefusal(LATE));
   }
 
   onBytes(side: Side, buffer: Buffer, length: number): void {
@@ -124,7 +118,7 @@ export class Login {
 
   #over(): void {
     this.#isOver = true;
-    clearTimeout(this.#deadline);
+    this.#deadline.close();
     this.#placement?.loginOver();
   }
 }

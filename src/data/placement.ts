@@ -17,8 +17,8 @@ import {
   observeSeconds,
   ROUTE,
 } from '../shared/counters.ts';
+import { Deadline } from '../shared/deadline.ts';
 import { hasDecisionLapsed } from '../shared/decision-lapse.ts';
-import { isLate } from '../shared/lateness.ts';
 import type { SignalKind } from '../shared/signals.ts';
 import type { Connection } from './connection.ts';
 import { Dial, type DialOutcome } from './dial.ts';
@@ -58,7 +58,7 @@ export class Placement implements HeldSession {
   readonly #dials = new Set<Dial>();
   /** Candidates of this round that have not been tried. */
   #untried: readonly Member[] = [];
-  #overtakeTimer: NodeJS.Timeout | null = null;
+  readonly #overtaking = new Deadline('others');
   #deadlineTimer: NodeJS.Timeout | null = null;
   /** Somebody was dialled in this round. */
   #hasTried = false;
@@ -109,7 +109,7 @@ export class Placement implements HeldSession {
       this.#abandonDial(dial);
     }
     if (this.#dials.size > 0) return;
-    if (this.#overtakeTimer !== null) clearTimeout(this.#overtakeTimer);
+    this.#overtaking.close();
     // The queue is woken next, and goes by its window.
     this.#wait();
   }
@@ -174,23 +174,13 @@ export class Placement implements HeldSession {
 
   /** While there is another candidate, a server that does not greet is not waited for alone. */
   #armOvertaking(dial: Dial): void {
-    if (this.#overtakeTimer !== null) clearTimeout(this.#overtakeTimer);
-    this.#overtakeTimer = null;
-    if (this.#untried.length === 0) return;
-    const patienceMs = this.#reach.greetingPace.patienceMs();
-    const dueAtMs = performance.now() + patienceMs;
-    const overtake = (isSecondTime: boolean) => {
-      if (!isSecondTime && isLate(dueAtMs)) {
-        this.#overtakeTimer = setTimeout(overtake, patienceMs, true);
-        return;
-      }
-      this.#overtakeTimer = null;
+    if (this.#untried.length === 0) return this.#overtaking.close();
+    this.#overtaking.set(this.#reach.greetingPace.patienceMs(), () => {
       // Others need not find out for themselves; the dial goes on and may still be the first.
       this.#signal('no-handshake', dial.member);
       this.#reportFailure(dial, 'slow to greet');
       this.#dialNext();
-    };
-    this.#overtakeTimer = setTimeout(overtake, patienceMs, false);
+    });
   }
 
   #settled(dial: Dial, outcome: DialOutcome): void {
@@ -337,9 +327,8 @@ export class Placement implements HeldSession {
 
   #close(): void {
     this.#isOver = true;
-    for (const timer of [this.#overtakeTimer, this.#deadlineTimer]) {
-      if (timer !== null) clearTimeout(timer);
-    }
+    this.#overtaking.close();
+    if (this.#deadlineTimer !== null) clearTimeout(this.#deadlineTimer);
     for (const dial of this.#dials) this.#abandonDial(dial);
     this.#reach.holdQueue.leave(this);
     if (this.#heldSinceMs === null) return;

@@ -209,9 +209,9 @@ export class SessionEnd {
   }
 
   /**
-   * Ends the session of a server whose connection is over; `error` is null when that ended in order. Its RST is passed on, but not in the middle of an answer, of
-   * which as much as there is reaches the client. MariaDB resets sessions that have been idle for too long: libraries say
-   * 2006 to the next statement then, which was not sent, and after FIN 2013.
+   * Ends the session of a server whose connection is over; `error` is null when that ended in order. Its RST is passed on, but
+   * not in the middle of an answer, of which as much as there is reaches the client. MariaDB resets sessions that have been
+   * idle for too long: libraries say 2006 to the next statement then, which was not sent, and after FIN 2013.
    */
   serverGone(error: NodeJS.ErrnoException | null): void {
     if (error === null) return this.now('server_closed');

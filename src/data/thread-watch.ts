@@ -9,15 +9,15 @@
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { THREAD, threadCells } from '../shared/counters.ts';
+import { isErrno } from '../shared/errno.ts';
+import { statFields } from '../shared/proc-stat.ts';
+import type { ThreadPulse } from '../shared/thread-pulse.ts';
 
 export type HungThread = {
   readonly index: number;
   readonly silentSeconds: number;
   readonly doing: ThreadDoing;
 };
-
-/** `stuck` means: it was told to end and does not, so it is inside a call that nothing interrupts. */
-export type ThreadPulse = 'absent' | 'beating' | 'silent' | 'stuck';
 
 export type ThreadDoing = {
   /** `computing` in a loop of its own, `waiting` in a call that does not return, in the `disk`, or `unknown`. */
@@ -155,16 +155,19 @@ function taskOf(id: number): Task | null {
   if (id === 0) return null;
   try {
     const stat = readFileSync(`/proc/self/task/${id}/stat`, 'utf8');
-    // The name of the thread stands in parentheses and may hold anything.
-    const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const ticks = Number(rest[10]) + Number(rest[11]);
+    const fields = statFields(stat);
+    const [state = ''] = fields;
+    const ticks = Number(fields[USER_TIME]) + Number(fields[SYSTEM_TIME]);
     return Number.isFinite(ticks) ? { state, cpuSeconds: ticks / TICKS_PER_SECOND } : null;
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return null;
+    if (isErrno(error)) return null;
     throw error;
   }
 }
 
+/** Fields 14 and 15, counted from the one behind the name, which is field 3. */
+const USER_TIME = 11;
+const SYSTEM_TIME = 12;
 /** As often as threads beat. */
 const LOOK_MS = 1000;
 /** So much later than it should be, a look says nothing of the others. */

@@ -50,9 +50,5 @@ export type Wire = {
 
 export type Endpoint = { readonly address: string; readonly port: number };
 
-export function isErrno(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && 'code' in error;
-}
-
 /** A server that vanished without a word is noticed by the kernel's probes (after 10 s), not only by the next write. */
 export const SERVER_KEEP_ALIVE_SECONDS = 10;

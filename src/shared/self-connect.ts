@@ -6,6 +6,7 @@
  * whatever it is told; and it keeps the port, so that the server cannot come back to it.
  */
 import { readFileSync } from 'node:fs';
+import { isErrno } from './errno.ts';
 
 /** Whether that can happen to who dials the port: the kernel gives it out. */
 export function isGivenOut(port: number): boolean {
@@ -29,7 +30,7 @@ function givenOutPorts(): readonly [number, number] {
     const [first, last] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').trim().split(/\s+/);
     return [Number(first), Number(last)];
   } catch (error) {
-    if (error instanceof Error && 'code' in error) return [1024, 65_535];
+    if (isErrno(error)) return [1024, 65_535];
     throw error;
   }
 }

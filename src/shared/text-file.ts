@@ -6,6 +6,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isErrno } from './errno.ts';
 
 /** The message says what is wrong with the file, and does not name it: "it is a directory". */
 export class TextFileError extends Error {
@@ -57,7 +58,7 @@ async function readSome(file: FileHandle, into: Buffer): Promise<number | null> 
   try {
     return (await file.read(into, 0, into.length, null)).bytesRead;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return null;
+    if (isErrno(error) && error.code === 'EAGAIN') return null;
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { runCommand, type Server } from '../../src/sandbox/index.ts';
 import { inheritedEnvironment } from '../../src/sandbox/run-command.ts';
+import { isErrno } from '../../src/shared/errno.ts';
 import type { NetworkGroup } from '../support/network-group.ts';
 import { secondaryOf, tellTopology } from './group-faults.ts';
 import type { Fault } from './stage.ts';
@@ -94,7 +95,7 @@ async function fill(server: Server): Promise<string> {
   try {
     for (;;) await writeFile(path, chunk, { flag: 'a' });
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+    if (!isErrno(error) || error.code !== 'ENOSPC') throw error;
   }
   return path;
 }

@@ -3,13 +3,12 @@
  * name server, and clients reach the routers through one address.
  */
 import t, { type Test } from 'tap';
-import { Load } from '../../bench/failover/load.ts';
 import { ACCOUNTS, waitFor } from '../../src/sandbox/index.ts';
 import { ask } from '../support/clients.ts';
 import { Knot } from '../support/knot.ts';
 import { judgeWrites, type NetworkGroup, startNetworkGroup, untilAtWork } from '../support/network-group.ts';
 import { testInOwnNetwork } from '../support/own-network.ts';
-import { countRolling, describeRolling } from '../support/rolling-count.ts';
+import { countRolling, describeRolling, startRollingClients } from '../support/rolling-count.ts';
 import { RouterService } from '../support/router-service.ts';
 
 const ZONE = 'db.svc.example';
@@ -112,13 +111,7 @@ async function rollingUpdate(t: Test, stage: NetworkGroup): Promise<void> {
   const { network, group, addRouter } = stage;
   const service = new RouterService(network, SERVICE, addRouter);
   await service.take(stage.router);
-  const load = Load.start({ host: SERVICE, rw: 6446, ro: 6447 }, Date.now() * 1000, {
-    clients: 3,
-    everyMs: 70,
-    connectEveryMs: 20,
-    looksFirst: true,
-    repeats: true,
-  });
+  const load = startRollingClients(SERVICE);
   t.teardown(() => load.stop(0));
   await service.add();
   await service.add();

@@ -2,11 +2,10 @@
  * Three routers behind one address, replaced one after the other by new ones, over and over for as long as one says, while
  * a hundred clients a second connect and others keep their sessions: `npm run campaign:rolling -- 120`.
  */
-import { Load } from '../../bench/failover/load.ts';
 import { lostWrites } from '../../bench/failover/record.ts';
 import { runInOwnNetwork, say, withScope } from '../support/console-scope.ts';
 import { startNetworkGroup, storedRows, untilAtWork } from '../support/network-group.ts';
-import { countRolling, describeRolling } from '../support/rolling-count.ts';
+import { countRolling, describeRolling, startRollingClients } from '../support/rolling-count.ts';
 import { RouterService } from '../support/router-service.ts';
 import type { Scope } from '../support/scope.ts';
 
@@ -27,13 +26,7 @@ async function roll(scope: Scope): Promise<number> {
   await service.take(stage.router);
   await service.add();
   await service.add();
-  const load = Load.start({ host: SERVICE, rw: 6446, ro: 6447 }, Date.now() * 1000, {
-    clients: 3,
-    everyMs: 70,
-    connectEveryMs: 20,
-    looksFirst: true,
-    repeats: true,
-  });
+  const load = startRollingClients(SERVICE);
   scope.teardown(() => load.stop(0));
   await untilAtWork(load);
   const startedAtMs = performance.now();

@@ -6,6 +6,7 @@
 import { readFileSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { isMainThread, workerData } from 'node:worker_threads';
+import { isErrno } from '../../src/shared/errno.ts';
 
 const folder = process.env['HANG_FOLDER'] ?? '';
 const index: unknown = workerData?.threadIndex;
@@ -36,7 +37,7 @@ function readOrder(): string | null {
     unlinkSync(order);
     return how;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    if (isErrno(error) && error.code === 'ENOENT') return null;
     throw error;
   }
 }

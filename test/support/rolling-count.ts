@@ -1,5 +1,17 @@
-/** What clients that reconnect saw of routers that were replaced. */
+/** Clients that reconnect, and what they saw of routers that were replaced. */
+import { Load } from '../../bench/failover/load.ts';
 import { type Attempt, countedByName } from '../../bench/failover/record.ts';
+
+/** Clients of `host` that look before they speak, and repeat what a session that was closed in order has not answered. */
+export function startRollingClients(host: string): Load {
+  return Load.start({ host, rw: 6446, ro: 6447 }, Date.now() * 1000, {
+    clients: 3,
+    everyMs: 70,
+    connectEveryMs: 20,
+    looksFirst: true,
+    repeats: true,
+  });
+}
 
 export type RollingCount = {
   /** Attempts that began with a connect of their own. */

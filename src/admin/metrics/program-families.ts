@@ -8,6 +8,7 @@ import {
   sharedHeader,
   THREAD,
 } from '../../shared/counters.ts';
+import { countHung } from '../../shared/thread-pulse.ts';
 import { judgeReadiness } from '../readiness.ts';
 import type { AdminSources } from '../sources.ts';
 import type { CounterReader } from './counter-reader.ts';
@@ -120,17 +121,11 @@ export function programFamilies(
     },
     gauge('fairlead_data_threads', 'Data threads configured.', () => sources.threads),
     gauge('fairlead_data_threads_alive', 'Data threads running now.', () => sources.threadsAlive()),
-    {
-      kind: 'gauge',
-      name: 'fairlead_data_threads_hung',
-      help: 'Data threads whose event loop has not turned for seconds; hung ones are ended and started again.',
-      labelNames: [],
-      collect: (write) =>
-        write(
-          NO_LABELS,
-          sources.threadPulses().filter((pulse) => pulse === 'silent' || pulse === 'stuck').length,
-        ),
-    },
+    gauge(
+      'fairlead_data_threads_hung',
+      'Data threads whose event loop has not turned for seconds; hung ones are ended and started again.',
+      () => countHung(sources.threadPulses()),
+    ),
     ...threadFamilies(counters),
     serverErrors(counters),
     {

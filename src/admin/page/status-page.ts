@@ -5,6 +5,7 @@
 import type { Member, Topology } from '../../../routing/topology.ts';
 import { MAX_MEMBER_SLOTS, MEMBER, memberOffset } from '../../shared/counters.ts';
 import type { EventLog, RouterEvent } from '../../shared/events.ts';
+import { countHung } from '../../shared/thread-pulse.ts';
 import { createCounterReader } from '../metrics/counter-reader.ts';
 import { judgeReadiness, type Readiness } from '../readiness.ts';
 import { createRouteCounts, type RouteCounts } from '../route-counts.ts';
@@ -96,7 +97,7 @@ ${badge(readiness.isReady ? 'good' : 'bad', readiness.isReady ? 'ready' : 'not r
 /** Everything that needs an operator, in words. */
 function alarmsOf(sources: AdminSources, topology: Topology, readiness: Readiness): readonly string[] {
   const dead = sources.threads - sources.threadsAlive();
-  const hung = sources.threadPulses().filter((pulse) => pulse === 'silent' || pulse === 'stuck').length;
+  const hung = countHung(sources.threadPulses());
   const problem = sources.guideline?.().problem ?? '';
   return [
     ...topology.alarms,

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { bareDestination, type Destination } from '../../../routing/destinations.ts';
 import type { HighestView } from '../../../routing/metadata/picture.ts';
 import type { Topology } from '../../../routing/topology.ts';
+import { isErrno } from '../../shared/errno.ts';
 import type { EventLog } from '../../shared/events.ts';
 import { messageOf } from '../../shared/message-of.ts';
 
@@ -52,7 +53,7 @@ export function readStateFile(path: string, events: EventLog): Remembered {
       highestView: view === null ? null : { id: view.id, viewId: view.view_id, isFormer: true },
     };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return NOTHING;
+    if (isErrno(error) && error.code === 'ENOENT') return NOTHING;
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : String(error);
     events.record('warn', 'state_file_unusable', `${path} is ignored: ${reason}`, { file: path });
     return NOTHING;

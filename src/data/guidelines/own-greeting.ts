@@ -3,11 +3,7 @@
  * server offers, learned from the member with the oldest version, so that no client is promised what another lacks.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  CLIENT_COMPRESS,
-  CLIENT_SSL,
-  CLIENT_ZSTD_COMPRESSION_ALGORITHM,
-} from '../../../protocol/capability-flags.ts';
+import { CLIENT_SSL, COMPRESSION_CAPABILITIES } from '../../../protocol/capability-flags.ts';
 import type { InitialHandshake } from '../../../protocol/initial-handshake.ts';
 import type { Member, Topology } from '../../../routing/topology.ts';
 
@@ -47,13 +43,13 @@ export function greetingLike(learned: InitialHandshake): InitialHandshake {
     connectionId: 0,
     authPluginData: nonce,
     // Whether a server compresses is a matter of its settings.
-    capabilityFlags: (learned.capabilityFlags & ~COMPRESSION_FLAGS) >>> 0,
+    capabilityFlags: (learned.capabilityFlags & ~COMPRESSION_CAPABILITIES) >>> 0,
   };
 }
 
 /** Flags that client and server agree on and that `server` does not offer. */
 export function missingFlags(agreed: number, server: InitialHandshake): number {
-  return (agreed & ~server.capabilityFlags & ~CLIENT_SSL & ~COMPRESSION_FLAGS) >>> 0;
+  return (agreed & ~server.capabilityFlags & ~CLIENT_SSL & ~COMPRESSION_CAPABILITIES) >>> 0;
 }
 
 /** Members to learn from, those with the oldest versions first. */
@@ -68,4 +64,3 @@ function versionsOf({ members }: Topology): string {
 }
 
 const NONCE_BYTES = 20;
-const COMPRESSION_FLAGS = CLIENT_COMPRESS | CLIENT_ZSTD_COMPRESSION_ALGORITHM;

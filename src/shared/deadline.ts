@@ -1,4 +1,4 @@
-import { isLate } from '../shared/lateness.ts';
+import { isLate } from './lateness.ts';
 
 /**
  * A timer that is set again and again for the same time, as those of a probe: to set it again moves what is there, and to lift it
